@@ -1,0 +1,232 @@
+//! Messages byte by byte, and decoders on bytes that no kernel sends.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use pontoon_netlink::address::{Address, DumpAddresses};
+use pontoon_netlink::link::{
+    AltName, DelLink, DumpLinks, GetLink, HwAddr, Ipv4Conf, Kind, Link, LinkIndex, NewLink, Peer, SetLink,
+};
+use pontoon_netlink::neighbour::{DumpFdb, FdbEntry, GetFdb, Neighbour};
+use pontoon_netlink::route::{DumpRoutes, GetRoute, NextHop, Route};
+use pontoon_netlink::rule::{Action, Mark, Rule};
+use pontoon_netlink::wire::{Ack, Attrs, Batch, Messages};
+use pontoon_netlink::{Family, Prefix};
+use proptest::prelude::*;
+
+fn encoded(encode: impl FnOnce(&mut Batch)) -> Vec<u8> {
+    let mut batch = Batch::new(1);
+    encode(&mut batch);
+    batch.bytes().to_vec()
+}
+
+/// Bytes from hexadecimal digits; what follows `#` in a line is a remark.
+fn hex(text: &str) -> Vec<u8> {
+    let digits: Vec<u32> = text
+        .lines()
+        .flat_map(|line| line.split('#').next().unwrap_or_default().chars())
+        .filter_map(|digit| digit.to_digit(16))
+        .collect();
+    digits.chunks(2).map(|pair| (pair[0] * 16 + pair[1]) as u8).collect()
+}
+
+#[test]
+#[cfg(target_endian = "little")]
+fn a_veth_pair_byte_by_byte() {
+    let peer = Peer { name: "eth0", ..Peer::default() };
+    let new = NewLink { master: Some(LinkIndex(5)), echo: true, ..NewLink::veth("ve", peer) };
+    let wanted = hex("
+        84000000 1000 0d06 01000000 00000000          # length 132, RTM_NEWLINK, REQUEST|ACK|ECHO|EXCL|CREATE
+        00 00 0000 00000000 00000000 00000000         # struct ifinfomsg
+        0700 0300 766500 00                           # IFLA_IFNAME ve
+        0800 1f00 01000000                            # IFLA_NUM_TX_QUEUES 1
+        0800 2000 01000000                            # IFLA_NUM_RX_QUEUES 1
+        0800 0a00 05000000                            # IFLA_MASTER 5
+        4400 1280                                     # IFLA_LINKINFO
+          0900 0100 7665746800 000000                 # IFLA_INFO_KIND veth
+          3400 0280                                   # IFLA_INFO_DATA
+            3000 0180                                 # VETH_INFO_PEER
+              00 00 0000 00000000 00000000 00000000   # struct ifinfomsg
+              0900 0300 6574683000 000000             # IFLA_IFNAME eth0
+              0800 1f00 01000000                      # IFLA_NUM_TX_QUEUES 1
+              0800 2000 01000000                      # IFLA_NUM_RX_QUEUES 1
+    ");
+    assert_eq!(encoded(|batch| new.encode(batch)), wanted);
+}
+
+#[test]
+#[cfg(target_endian = "little")]
+fn settings_byte_by_byte() {
+    let set = SetLink { ipv4_conf: &[(Ipv4Conf::Forwarding, 1)], ..SetLink::up("e") };
+    let wanted = hex("
+        3c000000 1000 0500 01000000 00000000   # length 60, RTM_NEWLINK, REQUEST|ACK
+        00 00 0000 00000000 01000000 01000000  # struct ifinfomsg, IFF_UP changed and set
+        0600 0300 6500 0000                    # IFLA_IFNAME e
+        1400 1a80                              # IFLA_AF_SPEC
+          1000 0280                            # AF_INET
+            0c00 0180                          # IFLA_INET_CONF
+              0800 0100 01000000               # IPV4_DEVCONF_FORWARDING 1
+    ");
+    assert_eq!(encoded(|batch| set.encode(batch)), wanted);
+}
+
+#[test]
+fn a_long_name_is_an_alternative_name() {
+    let name = "sixteen-letters-";
+    let bytes = encoded(|batch| GetLink(name.into()).encode(batch));
+    let payload = Messages::new(&bytes).next().unwrap().payload;
+    let kinds: Vec<u16> = Attrs::new(&payload[16..]).map(|attr| attr.kind).collect();
+    assert_eq!(kinds, [53, 29]);
+}
+
+#[test]
+fn a_batch_takes_new_numbers() {
+    let mut batch = Batch::new(1);
+    for index in 1..=3 {
+        SetLink::up(LinkIndex(index)).encode(&mut batch);
+    }
+    batch.renumber(u32::MAX);
+    let numbers: Vec<u32> = Messages::new(batch.bytes()).map(|message| message.seq).collect();
+    assert_eq!(numbers, [u32::MAX, 0, 1]);
+    assert_eq!(batch.first_seq(), u32::MAX);
+    batch.clear();
+    assert!(batch.is_empty() && batch.bytes().is_empty());
+}
+
+/// Feeds `payload` to everything that reads one.
+fn decode_all(payload: &[u8]) {
+    let _ = (Link::decode(payload), Address::decode(payload), Route::decode(payload));
+    let _ = (Rule::decode(payload), Neighbour::decode(payload), FdbEntry::decode(payload));
+    for message in Messages::new(payload) {
+        let _ = Ack::parse(&message);
+        let _ = (Link::decode(message.payload), Route::decode(message.payload));
+    }
+}
+
+/// One of each request, as a stock of bytes to spoil.
+fn stock() -> Vec<Vec<u8>> {
+    let mac = HwAddr([2, 0, 0, 0, 0, 1]);
+    let four = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
+    let link = LinkIndex(3);
+    let hop = NextHop { gateway: Some(four), link: Some(link), weight: Some(2), ..NextHop::default() };
+    let mut several = Route::via(Prefix::new(four, 16), four);
+    several.next_hops = vec![hop, hop];
+    let set = SetLink {
+        ipv4_conf: &[(Ipv4Conf::RpFilter, 2)],
+        alias: Some("alias"),
+        port: pontoon_netlink::link::PortOptions { isolated: Some(true), ..Default::default() },
+        addr_gen_mode: Some(pontoon_netlink::link::AddrGenMode::None),
+        ..SetLink::up(link)
+    };
+    let mark = Some(Mark { value: 1, mask: 2 });
+    vec![
+        encoded(|batch| NewLink::veth("a", Peer { name: "b", ..Peer::default() }).encode(batch)),
+        encoded(|batch| NewLink::new("a", Kind::Bridge(Default::default())).encode(batch)),
+        encoded(|batch| NewLink::new("a", Kind::Macvlan { mode: 4 }).encode(batch)),
+        encoded(|batch| NewLink::new("a", Kind::Ipvlan { mode: 0 }).encode(batch)),
+        encoded(|batch| NewLink::new("a", Kind::Vlan { id: 7 }).encode(batch)),
+        encoded(|batch| set.encode(batch)),
+        encoded(|batch| AltName { link: link.into(), name: "other" }.encode_add(batch)),
+        encoded(|batch| DelLink::Group(4).encode(batch)),
+        encoded(|batch| DumpLinks { master: Some(link), kind: Some("veth") }.encode(batch)),
+        encoded(|batch| Address::new(link, Prefix::new(four, 24)).encode_add(batch)),
+        encoded(|batch| DumpAddresses { family: Some(Family::V6), link: Some(link) }.encode(batch)),
+        encoded(|batch| several.encode_replace(batch)),
+        encoded(|batch| {
+            GetRoute { mark: Some(1), flow: Some((6, None, Some(80))), ..GetRoute::to(four) }.encode(batch)
+        }),
+        encoded(|batch| DumpRoutes { table: Some(1000), ..DumpRoutes::default() }.encode(batch)),
+        encoded(|batch| Rule { mark, ..Rule::new(Family::V4, Action::Table(500)) }.encode_add(batch)),
+        encoded(|batch| Neighbour::permanent(link, four, mac).encode_replace(batch)),
+        encoded(|batch| FdbEntry::fixed(link, mac).encode_replace(batch)),
+        encoded(|batch| GetFdb { bridge: link, mac, vlan: Some(1) }.encode(batch)),
+        encoded(|batch| DumpFdb { bridge: Some(link), port: None }.encode(batch)),
+    ]
+}
+
+fn ip() -> impl Strategy<Value = IpAddr> {
+    prop_oneof![
+        any::<u32>().prop_map(|bits| IpAddr::V4(Ipv4Addr::from(bits))),
+        any::<u128>().prop_map(|bits| IpAddr::V6(Ipv6Addr::from(bits))),
+    ]
+}
+
+fn prefix() -> impl Strategy<Value = Prefix> {
+    (ip(), 1..=32_u8).prop_map(|(address, len)| Prefix::new(address, len))
+}
+
+fn payload(bytes: &[u8]) -> &[u8] {
+    Messages::new(bytes).next().expect("a message").payload
+}
+
+proptest! {
+    /// No bytes make a decoder panic.
+    #[test]
+    fn any_bytes_can_be_read(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+        decode_all(&bytes);
+    }
+
+    /// Nor do bytes that are almost right.
+    #[test]
+    fn spoilt_messages_can_be_read(
+        index in any::<prop::sample::Index>(),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let stock = stock();
+        let mut bytes = index.get(&stock).clone();
+        for (place, value) in changes {
+            let place = place.index(bytes.len());
+            bytes[place] = value;
+        }
+        decode_all(&bytes);
+        decode_all(&bytes[16..]);
+        decode_all(&bytes[16..16 + cut.index(bytes.len() - 16)]);
+    }
+
+    /// What is written is read back.
+    #[test]
+    fn addresses_are_read_as_written(local in prefix(), link in any::<u32>(), protocol in any::<Option<u8>>()) {
+        let address = Address { protocol, ..Address::new(LinkIndex(link), local) };
+        prop_assert_eq!(Address::decode(payload(&encoded(|batch| address.encode_add(batch)))), Some(address));
+    }
+
+    /// What is written is read back.
+    #[test]
+    fn routes_are_read_as_written(
+        destination in prefix(), gateway in ip(), link in 1..u32::MAX, metric in any::<Option<u32>>(),
+        table in any::<u32>(), mtu in any::<Option<u32>>(), onlink in any::<bool>(),
+    ) {
+        let hop = NextHop { gateway: Some(gateway), link: Some(LinkIndex(link)), onlink, ..NextHop::default() };
+        let flags = if onlink { 4 } else { 0 };
+        let route = Route { metric, table, mtu, flags, ..Route::new(destination, hop) };
+        prop_assert_eq!(Route::decode(payload(&encoded(|batch| route.encode_add(batch)))), Some(route));
+    }
+
+    /// What is written is read back.
+    #[test]
+    fn rules_are_read_as_written(
+        from in prefix(), table in any::<u32>(), priority in any::<u32>(), invert in any::<bool>(),
+        mark in any::<Option<(u32, u32)>>(), iif in "[a-z]{1,15}",
+    ) {
+        let rule = Rule {
+            from: Some(from),
+            priority: Some(priority),
+            invert,
+            mark: mark.map(|(value, mask)| Mark { value, mask }),
+            iif: Some(iif),
+            ..Rule::new(from.family(), Action::Table(table))
+        };
+        prop_assert_eq!(Rule::decode(payload(&encoded(|batch| rule.encode_add(batch)))), Some(rule));
+    }
+
+    /// What is written is read back.
+    #[test]
+    fn neighbours_are_read_as_written(address in ip(), mac in any::<[u8; 6]>(), link in any::<u32>()) {
+        let neighbour = Neighbour::permanent(LinkIndex(link), address, HwAddr(mac));
+        prop_assert_eq!(
+            Neighbour::decode(payload(&encoded(|batch| neighbour.encode_replace(batch)))), Some(neighbour)
+        );
+        let entry = FdbEntry::fixed(LinkIndex(link), HwAddr(mac));
+        prop_assert_eq!(FdbEntry::decode(payload(&encoded(|batch| entry.encode_replace(batch)))), Some(entry));
+    }
+}

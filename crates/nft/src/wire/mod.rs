@@ -1,0 +1,24 @@
+//! nf_tables' netlink messages: transactions, questions, answers.
+//!
+//! - [`encode`] writes commands as one [`Transaction`].
+//! - [`Question`] is what can be asked: one object or a dump of many.
+//! - [`Answer::read`] reads one message of an answer.
+//!
+//! Source: `include/uapi/linux/netfilter/nf_tables.h`, `nfnetlink.h`.
+
+mod answer;
+mod attribute;
+mod element;
+mod encode;
+mod expression;
+mod question;
+mod set;
+mod user_data;
+
+pub use answer::{Answer, ChainEntry, ElementsEntry, RuleEntry, SetEntry, TableEntry};
+pub use element::{RawData, RawElement};
+pub use encode::{EncodeError, Options, Transaction, encode, encode_with};
+pub use question::Question;
+
+pub(crate) use element::decode_elements;
+pub(crate) use expression::expression_bytes;

@@ -1,0 +1,87 @@
+//! Endpoints: the places where a sandbox is attached, and cables between two sandboxes.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::IpNet;
+
+use crate::id::{EndpointId, NetworkId, SandboxId};
+use crate::mac::Mac;
+use crate::name::IfName;
+
+/// How far an endpoint's life has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum EndpointState {
+    /// Its addresses are taken, its kernel objects are being made.
+    Attaching,
+    /// The first packet would pass.
+    Ready,
+    /// Its kernel objects are being taken away.
+    Detaching,
+}
+
+/// A sandbox's place on a network.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Endpoint {
+    /// Its id.
+    pub id: EndpointId,
+    /// The network.
+    pub network: NetworkId,
+    /// The sandbox.
+    pub sandbox: SandboxId,
+    /// The interface in the sandbox.
+    pub ifname: IfName,
+    /// The other end, on the bridge.
+    pub host_ifname: IfName,
+    /// The interface's Ethernet address.
+    pub mac: Mac,
+    /// Its IPv4 address.
+    pub v4: Option<Ipv4Addr>,
+    /// Its IPv6 address.
+    pub v6: Option<Ipv6Addr>,
+    /// Whose gateway becomes the default route: the highest.
+    pub gw_priority: i64,
+    /// More names that it answers to.
+    pub aliases: Vec<String>,
+    /// When it was made, RFC 3339, UTC.
+    pub created: String,
+    /// How far its life has come.
+    pub state: EndpointState,
+}
+
+impl Endpoint {
+    /// Its addresses, IPv4 first.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        self.v4.map(IpAddr::V4).into_iter().chain(self.v6.map(IpAddr::V6))
+    }
+
+    /// The host end's name for an endpoint with `id`.
+    pub fn derived_host_ifname(id: &EndpointId) -> IfName {
+        format!("veth{}", &id.as_str()[..11]).parse().expect("15 bytes of hexadecimal are an interface name")
+    }
+}
+
+/// One end of a cable.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct CableEnd {
+    /// The sandbox, or the host.
+    pub sandbox: Option<SandboxId>,
+    /// The interface.
+    pub ifname: IfName,
+    /// Its Ethernet address.
+    pub mac: Mac,
+    /// Its addresses with their prefix lengths.
+    pub addresses: Vec<IpNet>,
+}
+
+/// A veth pair straight between two sandboxes, or a sandbox and the host.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Cable {
+    /// Its id.
+    pub id: EndpointId,
+    /// Both ends.
+    pub ends: [CableEnd; 2],
+    /// MTU in bytes; the kernel's default when not given.
+    pub mtu: Option<u32>,
+    /// When it was made, RFC 3339, UTC.
+    pub created: String,
+}

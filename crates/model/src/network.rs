@@ -1,0 +1,149 @@
+//! A network: what a person defined, and the kernel names that follow from it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use crate::id::NetworkId;
+use crate::mac::Mac;
+use crate::name::{IfName, NetworkName};
+use crate::option::{BridgeOptions, GatewayMode};
+use crate::subnet;
+
+/// What carries a network's traffic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Driver {
+    /// A Linux bridge on this host.
+    Bridge,
+    /// The host's own namespace: no network of its own.
+    Host,
+    /// Nothing but loopback.
+    #[serde(rename = "null")]
+    Null,
+}
+
+impl fmt::Display for Driver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Bridge => "bridge",
+            Self::Host => "host",
+            Self::Null => "null",
+        })
+    }
+}
+
+/// The addresses of one family on a network.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct AddressPool {
+    /// The subnet.
+    pub subnet: IpNet,
+    /// The part of it that addresses are given out from; all of it when not given.
+    pub range: Option<IpNet>,
+    /// The gateway's address, which the bridge has unless the network's options say otherwise.
+    pub gateway: IpAddr,
+    /// Addresses that something else has, by a name for each.
+    pub aux: BTreeMap<String, IpAddr>,
+}
+
+impl AddressPool {
+    /// First and last address to give out: the usable part of the range.
+    pub fn span(&self) -> (IpAddr, IpAddr) {
+        let (first, last) = subnet::usable(self.subnet);
+        let Some(range) = self.range else { return (first, last) };
+        (first.max(range.network()), last.min(range.broadcast()))
+    }
+
+    /// Addresses that are never given out: the gateway and the auxiliary ones.
+    pub fn reserved(&self) -> impl Iterator<Item = IpAddr> + '_ {
+        std::iter::once(self.gateway).chain(self.aux.values().copied())
+    }
+
+    /// The gateway's address with the subnet's prefix length.
+    pub fn gateway_net(&self) -> IpNet {
+        self.with_prefix(self.gateway)
+    }
+
+    /// `address` with the subnet's prefix length.
+    pub fn with_prefix(&self, address: IpAddr) -> IpNet {
+        IpNet::new(address, self.subnet.prefix_len()).expect("the prefix length is of the same family")
+    }
+}
+
+/// A network.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Network {
+    /// Its id.
+    pub id: NetworkId,
+    /// Its name.
+    pub name: NetworkName,
+    /// What carries it.
+    pub driver: Driver,
+    /// When it was made, RFC 3339 with nanoseconds, UTC.
+    pub created: String,
+    /// Whether there is no way out.
+    pub internal: bool,
+    /// Whether others may attach containers by hand. Kept for Docker's sake: every network here lets them.
+    pub attachable: bool,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// Options as they were given.
+    pub options: BTreeMap<String, String>,
+    /// Options as they were understood.
+    pub bridge: BridgeOptions,
+    /// IPv4 addresses, unless there are none.
+    pub v4: Option<AddressPool>,
+    /// IPv6 addresses, if there are any.
+    pub v6: Option<AddressPool>,
+    /// Name of the bridge.
+    pub bridge_name: IfName,
+    /// Ethernet address of the bridge, pinned so that it does not change with its ports.
+    pub bridge_mac: Mac,
+    /// Whether it is one of those that are always there.
+    pub builtin: bool,
+}
+
+impl Network {
+    /// The pools that there are, IPv4 first.
+    pub fn pools(&self) -> impl Iterator<Item = &AddressPool> {
+        self.v4.iter().chain(self.v6.iter())
+    }
+
+    /// The gateway mode for the family of `pool`.
+    pub fn gateway_mode(&self, pool: &AddressPool) -> GatewayMode {
+        match pool.subnet {
+            IpNet::V4(_) => self.bridge.gateway_mode_v4,
+            IpNet::V6(_) => self.bridge.gateway_mode_v6,
+        }
+    }
+
+    /// Whether the bridge has the pool's gateway address.
+    pub fn bridge_has_address(&self, pool: &AddressPool) -> bool {
+        let inhibited = matches!(pool.subnet, IpNet::V4(_)) && self.bridge.inhibit_ipv4;
+        !inhibited && self.gateway_mode(pool) != GatewayMode::Isolated
+    }
+
+    /// Whether containers get a default route through the pool's gateway.
+    pub fn is_way_out(&self, pool: &AddressPool) -> bool {
+        !self.internal && self.gateway_mode(pool) != GatewayMode::Isolated
+    }
+
+    /// Whether the host must forward packets of the family of `pool` for this network.
+    pub fn needs_forwarding(&self, pool: &AddressPool) -> bool {
+        self.is_way_out(pool) && self.bridge_has_address(pool)
+    }
+
+    /// The bridge's name for a network with `id` that did not ask for one.
+    pub fn default_bridge_name(id: &NetworkId) -> IfName {
+        format!("pt-{}", id.short()).parse().expect("15 bytes of hexadecimal are an interface name")
+    }
+
+    /// The bridge's Ethernet address: local, and as random as the id.
+    pub fn derived_bridge_mac(id: &NetworkId) -> Mac {
+        let byte = |index: usize| u8::from_str_radix(&id.as_str()[2 * index..2 * index + 2], 16).unwrap_or(0);
+        // Not from the first byte: containers' addresses begin with 02 and that one.
+        Mac::local([0x06, byte(6), byte(7), byte(8), byte(9), byte(10)])
+    }
+}

@@ -1,0 +1,50 @@
+//! What was seen of the host before a plan was made: only what the plan depends on.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+/// A route of the host's, of any table.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct HostRoute {
+    /// Where to.
+    pub destination: IpNet,
+    /// Through which interface.
+    pub dev: String,
+    /// Routing table number.
+    pub table: u32,
+}
+
+/// An address of the host's.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct HostAddress {
+    /// The address with its prefix length.
+    pub address: IpNet,
+    /// On which interface.
+    pub dev: String,
+}
+
+/// Everything that a new subnet may collide with on the host.
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+pub struct AddressSpace {
+    /// Routes of all tables, without default routes.
+    pub routes: Vec<HostRoute>,
+    /// Addresses of all interfaces.
+    pub addresses: Vec<HostAddress>,
+    /// Name servers that the host asks.
+    pub nameservers: Vec<IpAddr>,
+}
+
+/// Which switches of the host a network depends on, as they are.
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+pub struct HostSwitches {
+    /// `net.ipv4.ip_forward`.
+    pub ipv4_forward: bool,
+    /// `net.ipv6.conf.all.forwarding`.
+    pub ipv6_forward: bool,
+    /// Interfaces whose default route comes from router advertisements, and `accept_ra` is 1: once the host
+    /// forwards, the kernel ignores advertisements there unless it is 2.
+    pub ra_uplinks: Vec<String>,
+    /// Whether our nftables table is there.
+    pub table: bool,
+}

@@ -1,0 +1,378 @@
+//! Operations: everything that Pontoon ever asks the kernel to change, as data.
+//!
+//! An operation names its objects (namespace and name, never an index), leaves nothing to decide, and can be kept in
+//! the journal, executed, undone, or shown as the command that a person would have typed.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use crate::mac::Mac;
+use crate::name::IfName;
+use crate::sandbox::NetnsId;
+
+/// Where a namespace can be found.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum NetnsPlace {
+    /// Pinned at `/run/netns/NAME`.
+    Named(String),
+    /// At another path.
+    Path(String),
+    /// The namespace of a process.
+    Pid(u32),
+}
+
+/// A network namespace: the host's, or another one and where to find it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Netns {
+    /// The namespace that Pontoon itself runs in.
+    Host,
+    /// Another one. Its identity tells it from a later one at the same place.
+    Other {
+        /// Where to find it.
+        place: NetnsPlace,
+        /// Which one it is.
+        id: NetnsId,
+    },
+}
+
+/// How a link that Pontoon made is told from one that it did not: both are compared before it is deleted.
+///
+/// The alias cannot be set in the request that creates the link (`rtnl_create_link()` in the kernel's
+/// net/core/rtnetlink.c does not read it), the Ethernet address can: together they cover a kill between the two.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkMark {
+    /// Its alias, as `ip -d link` shows it.
+    pub alias: String,
+    /// Its Ethernet address.
+    pub mac: Mac,
+}
+
+/// The other end of a veth pair, made inside its namespace with its final name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VethPeer {
+    /// The namespace.
+    pub netns: Netns,
+    /// Its name.
+    pub name: IfName,
+    /// Its Ethernet address.
+    pub mac: Mac,
+}
+
+/// A switch of one interface under `net.ipv4.conf`, set over netlink.
+///
+/// The numbers are those of `IPV4_DEVCONF_…` in include/uapi/linux/ip.h.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DevConf {
+    /// `forwarding`: packets that arrive here may be forwarded.
+    Forwarding,
+    /// `arp_notify`: the interface announces its addresses when it comes up.
+    ArpNotify,
+}
+
+impl DevConf {
+    /// The file's name under `/proc/sys/net/ipv4/conf/IFNAME`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Forwarding => "forwarding",
+            Self::ArpNotify => "arp_notify",
+        }
+    }
+
+    /// The number that netlink knows it by.
+    pub fn number(self) -> u16 {
+        match self {
+            Self::Forwarding => 1,
+            Self::ArpNotify => 22,
+        }
+    }
+}
+
+/// What is changed at a link.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct LinkSettings {
+    /// No IPv6 address made by the kernel: no duplicate detection, no multicast joins that flood every port.
+    pub no_autoconf: bool,
+    /// Switches under `net.ipv4.conf`.
+    pub devconf: Vec<(DevConf, bool)>,
+    /// The bridge port exchanges frames with the bridge but not with other isolated ports.
+    pub isolated: bool,
+    /// The link is brought up, after everything else.
+    pub up: bool,
+}
+
+/// Links.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LinkOp {
+    /// Creates a bridge, down, without spanning tree and without forward delay, and marks it.
+    AddBridge {
+        /// Its name.
+        name: IfName,
+        /// What it carries.
+        mark: LinkMark,
+        /// Its MTU in bytes.
+        mtu: Option<u32>,
+    },
+    /// Creates a veth pair with both ends in their places, down, and marks the first end.
+    AddVeth {
+        /// Where the first end is made.
+        netns: Netns,
+        /// Its name.
+        name: IfName,
+        /// What it carries.
+        mark: LinkMark,
+        /// The bridge that it is made a port of.
+        master: Option<IfName>,
+        /// The other end.
+        peer: VethPeer,
+        /// MTU of both, in bytes.
+        mtu: Option<u32>,
+    },
+    /// Changes a link.
+    Set {
+        /// Where it is.
+        netns: Netns,
+        /// Its name.
+        name: IfName,
+        /// The changes.
+        settings: LinkSettings,
+    },
+    /// Deletes a link that carries the mark; one that is not there is not missed.
+    Delete {
+        /// Where it is.
+        netns: Netns,
+        /// Its name.
+        name: IfName,
+        /// What it must carry.
+        mark: LinkMark,
+    },
+    /// Waits until a link in the host's namespace is gone that goes with the namespace of its other end; deletes it
+    /// when it stays, because something still holds the namespace.
+    Vanish {
+        /// Its name.
+        name: IfName,
+        /// What it must carry.
+        mark: LinkMark,
+    },
+    /// Waits until the links have carrier in the kernel's books, so that the first packet passes.
+    Settle {
+        /// The links, in the host's namespace.
+        names: Vec<IfName>,
+        /// More links: namespace and name.
+        others: Vec<(Netns, IfName)>,
+    },
+}
+
+/// Addresses.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AddressOp {
+    /// Adds an address; IPv6 without duplicate address detection.
+    Add {
+        /// Where the link is.
+        netns: Netns,
+        /// The link.
+        link: IfName,
+        /// The address with its prefix length.
+        address: IpNet,
+    },
+    /// Removes an address; one that is not there is not missed.
+    Delete {
+        /// Where the link is.
+        netns: Netns,
+        /// The link.
+        link: IfName,
+        /// The address with its prefix length.
+        address: IpNet,
+    },
+}
+
+/// Routes of the main table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RouteOp {
+    /// Sets the default route of the gateway's family, whatever it was.
+    Default {
+        /// Where.
+        netns: Netns,
+        /// Through which router.
+        via: IpAddr,
+        /// Out of which link.
+        link: IfName,
+        /// Router and link of the default route of ours that it replaces.
+        previous: Option<(IpAddr, IfName)>,
+    },
+    /// Removes the default route through `via`; one that is not there is not missed.
+    DeleteDefault {
+        /// Where.
+        netns: Netns,
+        /// Through which router.
+        via: IpAddr,
+        /// Out of which link.
+        link: IfName,
+    },
+}
+
+/// Neighbours.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NeighbourOp {
+    /// Notes who has an address, as if it had just been heard: the first packet need not ask.
+    Set {
+        /// Where.
+        netns: Netns,
+        /// On which link.
+        link: IfName,
+        /// The neighbour's address.
+        address: IpAddr,
+        /// The neighbour's Ethernet address.
+        mac: Mac,
+    },
+    /// Forgets a neighbour; one that is not there is not missed.
+    Delete {
+        /// Where.
+        netns: Netns,
+        /// On which link.
+        link: IfName,
+        /// The neighbour's address.
+        address: IpAddr,
+    },
+    /// Tells the neighbours of an IPv6 address who has it now (RFC 4861, 7.2.6).
+    Announce {
+        /// Where.
+        netns: Netns,
+        /// On which link.
+        link: IfName,
+        /// The address.
+        address: std::net::Ipv6Addr,
+        /// Whose it is.
+        mac: Mac,
+    },
+}
+
+/// One nftables transaction: all of it or nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NftOp {
+    /// The commands.
+    pub commands: Vec<pontoon_nft::syntax::Command>,
+}
+
+/// A kernel setting by file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SysctlOp {
+    /// Where: network settings are each namespace's own.
+    pub netns: Netns,
+    /// Path below `/proc/sys`, with slashes.
+    pub key: String,
+    /// The value.
+    pub value: String,
+    /// What it was, if that is to be restored one day.
+    pub previous: Option<String>,
+}
+
+/// Namespaces.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NetnsOp {
+    /// Pins a new namespace at `/run/netns/NAME`, where `ip netns` sees it.
+    Add {
+        /// Its name.
+        name: String,
+        /// Which one it is.
+        id: NetnsId,
+    },
+    /// Takes the pin away if it is that namespace's; the namespace goes when nothing is in it any more.
+    Delete {
+        /// Its name.
+        name: String,
+        /// Which one it is.
+        id: NetnsId,
+    },
+}
+
+/// Files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FileOp {
+    /// Writes a file that is not there, and its folder.
+    Write {
+        /// Its path.
+        path: String,
+        /// What is in it.
+        contents: String,
+    },
+    /// Removes a file if its first line is still this, and its folder if that is empty then.
+    Remove {
+        /// Its path.
+        path: String,
+        /// The first line that was written: our mark.
+        mark: String,
+    },
+}
+
+/// One change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Op {
+    /// Of a link.
+    Link(LinkOp),
+    /// Of an address.
+    Address(AddressOp),
+    /// Of a route.
+    Route(RouteOp),
+    /// Of a neighbour.
+    Neighbour(NeighbourOp),
+    /// Of the nftables ruleset.
+    Nft(NftOp),
+    /// Of a kernel setting.
+    Sysctl(SysctlOp),
+    /// Of a namespace.
+    Netns(NetnsOp),
+    /// Of a file.
+    File(FileOp),
+}
+
+/// Why a step is there, for the person who reads the plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Why(pub String);
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A change and its reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// The change.
+    pub op: Op,
+    /// Why it is made.
+    pub why: Why,
+}
+
+impl Step {
+    /// A step.
+    pub fn new(op: impl Into<Op>, why: impl Into<String>) -> Self {
+        Self { op: op.into(), why: Why(why.into()) }
+    }
+}
+
+macro_rules! into_op {
+    ($($variant:ident: $kind:ty),*) => {
+        $(impl From<$kind> for Op {
+            fn from(op: $kind) -> Self {
+                Self::$variant(op)
+            }
+        })*
+    };
+}
+
+into_op!(
+    Link: LinkOp,
+    Address: AddressOp,
+    Route: RouteOp,
+    Neighbour: NeighbourOp,
+    Nft: NftOp,
+    Sysctl: SysctlOp,
+    Netns: NetnsOp,
+    File: FileOp
+);

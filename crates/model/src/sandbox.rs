@@ -1,0 +1,146 @@
+//! Sandboxes: network namespaces with something in them, made by Pontoon or by somebody else.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use crate::id::SandboxId;
+use crate::name::SandboxName;
+use crate::reference::ContainerRef;
+
+/// What the kernel knows a namespace by: the device and inode number of its file.
+///
+/// Source: namespaces(7), "The /proc/pid/ns/ directory".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+pub struct NetnsId {
+    /// Device number of nsfs.
+    pub dev: u64,
+    /// Inode number.
+    pub ino: u64,
+}
+
+impl std::fmt::Display for NetnsId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "net:[{}]", self.ino)
+    }
+}
+
+/// Whose namespace a sandbox is.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Origin {
+    /// Pontoon made it, for `run`.
+    Run,
+    /// It was there; Pontoon was pointed at it.
+    Foreign(ContainerRef),
+}
+
+/// What `--network` said.
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+pub enum NetworkMode {
+    /// Networks by name; a namespace of its own.
+    #[default]
+    Networks,
+    /// A namespace of its own with loopback alone.
+    None,
+    /// The host's namespace.
+    Host,
+    /// Another sandbox's namespace.
+    Container(SandboxId),
+}
+
+/// How far a container's life has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Status {
+    /// Its network is being made.
+    Created,
+    /// Its process runs.
+    Running,
+    /// Its process has ended, with this exit code (128 + signal number if a signal ended it).
+    Exited(i32),
+}
+
+impl Status {
+    /// Docker's word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Running => "running",
+            Self::Exited(_) => "exited",
+        }
+    }
+}
+
+/// What a container was asked to run, and how.
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+pub struct Process {
+    /// The command and its arguments.
+    pub argv: Vec<String>,
+    /// Variables added to the environment.
+    pub env: Vec<String>,
+    /// Where it starts.
+    pub workdir: Option<PathBuf>,
+    /// Its root directory, when not the host's.
+    pub rootfs: Option<PathBuf>,
+    /// Its host name.
+    pub hostname: String,
+    /// Name servers asked for.
+    pub dns: Vec<std::net::IpAddr>,
+    /// Search domains asked for.
+    pub dns_search: Vec<String>,
+    /// Resolver options asked for.
+    pub dns_options: Vec<String>,
+    /// More lines for /etc/hosts: name and address.
+    pub extra_hosts: Vec<(String, std::net::IpAddr)>,
+    /// Whether the record goes with the process.
+    pub auto_remove: bool,
+    /// Whether nobody waits for it.
+    pub detached: bool,
+}
+
+/// A process as it can be told from a later one with the same number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct ProcessId {
+    /// Process id.
+    pub pid: u32,
+    /// Its start in clock ticks after boot: field 22 of `/proc/PID/stat`, proc_pid_stat(5).
+    pub started: u64,
+}
+
+/// A network namespace that endpoints are attached to, and the container in it.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Sandbox {
+    /// Its id.
+    pub id: SandboxId,
+    /// Its name.
+    pub name: SandboxName,
+    /// Whose it is.
+    pub origin: Origin,
+    /// Which namespace.
+    pub netns: NetnsId,
+    /// Its file's name in `/run/netns`, where Pontoon pinned it there.
+    pub pinned: Option<String>,
+    /// What `--network` said.
+    pub mode: NetworkMode,
+    /// How far its life has come.
+    pub status: Status,
+    /// Its first process.
+    pub process_id: Option<ProcessId>,
+    /// The `pontoon` that looks after it.
+    pub keeper: Option<ProcessId>,
+    /// What runs in it.
+    pub process: Process,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// When it was made, RFC 3339, UTC.
+    pub created: String,
+    /// When its process started, RFC 3339, UTC; empty before.
+    pub started: String,
+    /// When its process ended, RFC 3339, UTC; empty before.
+    pub finished: String,
+}
+
+impl Sandbox {
+    /// Whether Pontoon made it.
+    pub fn is_ours(&self) -> bool {
+        self.origin == Origin::Run
+    }
+}

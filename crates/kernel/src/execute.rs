@@ -1,0 +1,483 @@
+//! Carrying out plans: operations become requests, requests of one namespace go out together.
+//!
+//! An executor keeps a socket in every namespace that it works in. Requests are gathered until an operation needs
+//! something that only their answers tell (a new link's index), is for another namespace, or is not a netlink
+//! request; so an attach is four round trips.
+
+mod link;
+mod net;
+
+use std::collections::BTreeMap;
+use std::net::Ipv6Addr;
+use std::path::Path;
+use std::time::Duration;
+
+use pontoon_model::op::{
+    FileOp, LinkOp, NeighbourOp, Netns as Where, NetnsOp, NetnsPlace, NftOp, Op, SysctlOp,
+};
+use pontoon_model::sandbox::NetnsId;
+use pontoon_model::{Diagnose, Mac, Step};
+use pontoon_netlink::link::LinkIndex;
+
+use crate::announce;
+use crate::error::KernelError;
+use crate::file::{self, FileError};
+use crate::link as links;
+use crate::netns::{self, Netns, NetnsError};
+use crate::nftables::{self, ApplyError};
+use crate::socket::{Answer, Protocol, Requests, Socket};
+use crate::sysctl::{Sysctl, SysctlError};
+
+/// Why an operation could not be carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// A netlink request was refused.
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+    /// An nftables transaction was refused.
+    #[error(transparent)]
+    Nft(#[from] ApplyError),
+    /// A namespace could not be opened, entered or pinned.
+    #[error(transparent)]
+    Netns(#[from] NetnsError),
+    /// A kernel setting could not be written.
+    #[error(transparent)]
+    Sysctl(#[from] SysctlError),
+    /// A file could not be written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The namespace that a step is for is not there any more.
+    #[error("the network namespace {0} is gone")]
+    Gone(String),
+    /// A link that a step needs is not there.
+    #[error("there is no link `{0}`")]
+    NoLink(String),
+}
+
+impl Diagnose for Refusal {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Kernel(error) => error.code(),
+            Self::Nft(error) => error.code(),
+            Self::Netns(error) => error.code(),
+            Self::Sysctl(error) => error.code(),
+            Self::File(error) => error.code(),
+            Self::Gone(_) => "namespace-gone",
+            Self::NoLink(_) => "link-gone",
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Kernel(error) => error.hint(),
+            Self::Nft(error) => error.hint(),
+            Self::Netns(error) => error.hint(),
+            Self::Sysctl(error) => error.hint(),
+            Self::File(error) => error.hint(),
+            Self::Gone(_) => {
+                Some("the container may have ended; `pontoon network prune` forgets what is left".into())
+            }
+            Self::NoLink(_) => {
+                Some("somebody deleted it: `pontoon network rm` the network and create it again".into())
+            }
+        }
+    }
+}
+
+/// A step that failed.
+#[derive(Debug, thiserror::Error)]
+#[error("could not finish: {why}")]
+pub struct ExecuteError {
+    /// Its place in the plan.
+    pub step: usize,
+    /// What it was for.
+    pub why: String,
+    /// What went wrong.
+    #[source]
+    pub source: Refusal,
+}
+
+impl Diagnose for ExecuteError {
+    fn code(&self) -> &'static str {
+        self.source.code()
+    }
+
+    fn hint(&self) -> Option<String> {
+        self.source.hint()
+    }
+}
+
+/// A namespace that is worked in: its file and a socket inside.
+#[derive(Debug)]
+struct Inside {
+    netns: Netns,
+    socket: Socket,
+}
+
+/// Something that is called before each step, by its number: tests stop there.
+pub type BeforeStep = Box<dyn FnMut(usize)>;
+
+/// Carries out plans. Keeps its sockets from one plan to the next.
+pub struct Executor {
+    host: Socket,
+    nft: Option<Socket>,
+    inside: BTreeMap<NetnsId, Inside>,
+    /// Indexes learned in the course of one plan.
+    indexes: BTreeMap<(Option<NetnsId>, String), LinkIndex>,
+    before_step: Option<BeforeStep>,
+}
+
+impl std::fmt::Debug for Executor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Executor").field("inside", &self.inside.keys()).finish_non_exhaustive()
+    }
+}
+
+/// Requests that wait to be sent, and which step each is for.
+#[derive(Default)]
+struct Pending {
+    place: Option<Where>,
+    requests: Requests,
+    /// For each request: its step, and what its answer is for.
+    purposes: Vec<(usize, Purpose)>,
+}
+
+/// What becomes of an answer.
+#[derive(Debug, Clone)]
+enum Purpose {
+    /// It must be success.
+    Must,
+    /// An object that is not there is not missed.
+    MayBeAbsent,
+    /// It tells the index of a veth's two ends.
+    Veth { first: (Option<NetnsId>, String), second: (Option<NetnsId>, String) },
+}
+
+impl Executor {
+    /// An executor for the namespace of the calling thread.
+    ///
+    /// # Errors
+    ///
+    /// Where the kernel gives no netlink socket.
+    pub fn open() -> Result<Self, KernelError> {
+        let host = Socket::open(Protocol::Route)?;
+        Ok(Self { host, nft: None, inside: BTreeMap::new(), indexes: BTreeMap::new(), before_step: None })
+    }
+
+    /// Has `hook` called before each step, which is then carried out and answered before the next begins.
+    pub fn before_each_step(&mut self, hook: BeforeStep) {
+        self.before_step = Some(hook);
+    }
+
+    /// The socket in the host's namespace.
+    pub fn host(&mut self) -> &mut Socket {
+        &mut self.host
+    }
+
+    /// Makes a namespace that is open already known, so that plans may name it.
+    ///
+    /// # Errors
+    ///
+    /// Where the namespace cannot be entered, or gives no socket.
+    pub fn adopt(&mut self, netns: Netns) -> Result<(), Refusal> {
+        if self.inside.contains_key(&netns.id()) {
+            return Ok(());
+        }
+        let socket = netns.enter(|| Socket::open(Protocol::Route))??;
+        self.inside.insert(netns.id(), Inside { netns, socket });
+        Ok(())
+    }
+
+    /// Lets go of a namespace, which would otherwise be kept alive.
+    pub fn release(&mut self, id: NetnsId) {
+        self.inside.remove(&id);
+    }
+
+    /// Whether the namespace at this place is still the same one; opens it if so.
+    ///
+    /// # Errors
+    ///
+    /// Where it is there and cannot be entered.
+    pub fn reach(&mut self, place: &Where) -> Result<bool, Refusal> {
+        let Where::Other { place, id } = place else { return Ok(true) };
+        if self.inside.contains_key(id) {
+            return Ok(true);
+        }
+        let opened = match place {
+            NetnsPlace::Named(name) => Netns::open_name(name),
+            NetnsPlace::Path(path) => Netns::open_path(Path::new(path)),
+            NetnsPlace::Pid(pid) => Netns::of_pid(*pid),
+        };
+        match opened {
+            Ok(netns) if netns.id() == *id => self.adopt(netns).map(|()| true),
+            Ok(_) => Ok(false),
+            Err(error) if error.is_gone() => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The link called `name` in a namespace, if it is there.
+    ///
+    /// # Errors
+    ///
+    /// Where the namespace is gone or the kernel refuses to tell.
+    pub fn link(
+        &mut self,
+        place: &Where,
+        name: &str,
+    ) -> Result<Option<pontoon_netlink::link::Link>, Refusal> {
+        Ok(links::get(self.socket(place)?, name)?)
+    }
+
+    /// Runs `body` in a namespace.
+    ///
+    /// # Errors
+    ///
+    /// Where the namespace is gone or cannot be entered.
+    pub fn enter<R>(&mut self, place: &Where, body: impl FnOnce() -> R) -> Result<R, Refusal> {
+        if !self.reach(place)? {
+            return Err(Refusal::Gone(name_of(place)));
+        }
+        match place {
+            Where::Host => Ok(body()),
+            Where::Other { id, .. } => Ok(self.inside[id].netns.enter(body)?),
+        }
+    }
+
+    /// The socket in a namespace.
+    ///
+    /// # Errors
+    ///
+    /// Where the namespace is gone or cannot be entered.
+    pub fn socket(&mut self, place: &Where) -> Result<&mut Socket, Refusal> {
+        if !self.reach(place)? {
+            return Err(Refusal::Gone(name_of(place)));
+        }
+        match place {
+            Where::Host => Ok(&mut self.host),
+            Where::Other { id, .. } => match self.inside.get_mut(id) {
+                Some(inside) => Ok(&mut inside.socket),
+                None => Err(Refusal::Gone(name_of(place))),
+            },
+        }
+    }
+
+    /// Carries out all steps in their order and stops at the first that fails.
+    ///
+    /// # Errors
+    ///
+    /// The step that failed. Requests that were sent together with it may have been carried out, also those after
+    /// it: undo the whole plan.
+    pub fn run(&mut self, steps: &[Step]) -> Result<(), ExecuteError> {
+        self.indexes.clear();
+        let mut pending = Pending::default();
+        for (index, step) in steps.iter().enumerate() {
+            if self.before_step.is_some() {
+                self.flush(&mut pending).map_err(|error| blame(steps, error))?;
+                if let Some(hook) = &mut self.before_step {
+                    hook(index);
+                }
+            }
+            self.step(index, &step.op, &mut pending).map_err(|error| blame(steps, error))?;
+        }
+        self.flush(&mut pending).map_err(|error| blame(steps, error))
+    }
+
+    /// Carries out all steps, whatever becomes of each, and tells what failed: for taking things away.
+    ///
+    /// Steps in a namespace that is gone are done already.
+    pub fn run_all(&mut self, steps: &[Step]) -> Vec<ExecuteError> {
+        let mut failed = Vec::new();
+        for (index, step) in steps.iter().enumerate() {
+            if let Some(hook) = &mut self.before_step {
+                hook(index);
+            }
+            self.indexes.clear();
+            let mut pending = Pending::default();
+            let done = self.step(0, &step.op, &mut pending).and_then(|()| self.flush(&mut pending));
+            match done {
+                Ok(()) | Err((_, Refusal::Gone(_) | Refusal::NoLink(_))) => {}
+                Err((_, source)) => {
+                    failed.push(ExecuteError { step: index, why: step.why.to_string(), source })
+                }
+            }
+        }
+        failed
+    }
+
+    fn step(&mut self, index: usize, op: &Op, pending: &mut Pending) -> Result<(), (usize, Refusal)> {
+        let at = |error: Refusal| (index, error);
+        match op {
+            Op::Link(LinkOp::Delete { .. } | LinkOp::Vanish { .. } | LinkOp::Settle { .. }) => {}
+            Op::Link(op) => return self.add_link(index, op, pending),
+            Op::Address(op) => return self.add_address(index, op, pending),
+            Op::Route(op) => return self.add_route(index, op, pending),
+            Op::Neighbour(op @ (NeighbourOp::Set { .. } | NeighbourOp::Delete { .. })) => {
+                return self.add_neighbour(index, op, pending);
+            }
+            _ => {}
+        }
+        self.flush(pending)?;
+        match op {
+            Op::Link(LinkOp::Delete { netns, name, mark }) => self.delete(netns, name, mark).map_err(at),
+            Op::Link(LinkOp::Vanish { name, mark }) => self.vanish(name, mark).map_err(at),
+            Op::Link(LinkOp::Settle { names, others }) => self.settle(names, others).map_err(at),
+            Op::Neighbour(NeighbourOp::Announce { netns, link, address, mac }) => {
+                self.announce(netns, link.as_str(), *address, *mac).map_err(at)
+            }
+            Op::Nft(op) => self.nft(op).map_err(at),
+            Op::Sysctl(op) => self.sysctl(op).map_err(at),
+            Op::Netns(op) => self.netns(op).map_err(at),
+            Op::File(op) => file(op).map_err(at),
+            Op::Link(_) | Op::Address(_) | Op::Route(_) | Op::Neighbour(_) => Ok(()),
+        }
+    }
+
+    /// Sends what waits and sorts the answers.
+    fn flush(&mut self, pending: &mut Pending) -> Result<(), (usize, Refusal)> {
+        let Some(place) = pending.place.take() else { return Ok(()) };
+        let first = pending.purposes.first().map_or(0, |(step, _)| *step);
+        let mut requests = std::mem::take(&mut pending.requests);
+        let purposes = std::mem::take(&mut pending.purposes);
+        let socket = self.socket(&place).map_err(|error| (first, error))?;
+        match socket.run(&mut requests) {
+            Ok(answers) => self.learn(&purposes, &answers),
+            Err(error) => {
+                for refused in error.refused {
+                    let (step, purpose) = &purposes[refused.index];
+                    if !(matches!(purpose, Purpose::MayBeAbsent) && refused.error.is_not_found()) {
+                        return Err((*step, refused.error.into()));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn learn(&mut self, purposes: &[(usize, Purpose)], answers: &[Answer]) {
+        for ((_, purpose), answer) in purposes.iter().zip(answers) {
+            let Purpose::Veth { first, second } = purpose else { continue };
+            let Some(link) = links::found(answer) else { continue };
+            self.indexes.insert(first.clone(), link.index);
+            if let Some(peer) = link.link {
+                self.indexes.insert(second.clone(), peer);
+            }
+        }
+    }
+
+    /// Makes `pending` ready for a request in `place`.
+    fn turn_to(&mut self, place: &Where, pending: &mut Pending) -> Result<(), (usize, Refusal)> {
+        if pending.place.as_ref().is_some_and(|pending| pending != place) {
+            self.flush(pending)?;
+        }
+        pending.place = Some(place.clone());
+        Ok(())
+    }
+
+    /// A link's index, from what was learned or by asking. What waits is sent first, as it may make the link.
+    fn index_of(
+        &mut self,
+        step: usize,
+        place: &Where,
+        name: &str,
+        pending: &mut Pending,
+    ) -> Result<LinkIndex, (usize, Refusal)> {
+        let key = (id_of(place), name.to_owned());
+        if let Some(index) = self.indexes.get(&key) {
+            return Ok(*index);
+        }
+        self.flush(pending)?;
+        if let Some(index) = self.indexes.get(&key) {
+            return Ok(*index);
+        }
+        let found = self.link(place, name).map_err(|error| (step, error))?;
+        let link = found.ok_or_else(|| (step, Refusal::NoLink(name.to_owned())))?;
+        self.indexes.insert(key, link.index);
+        Ok(link.index)
+    }
+
+    fn nft(&mut self, op: &NftOp) -> Result<(), Refusal> {
+        let socket = match &mut self.nft {
+            Some(socket) => socket,
+            empty => empty.insert(Socket::open(Protocol::Netfilter)?),
+        };
+        Ok(nftables::apply(socket, &op.commands)?)
+    }
+
+    /// Whether a table is there.
+    ///
+    /// # Errors
+    ///
+    /// Where the kernel does not tell.
+    pub fn has_table(&mut self, table: &pontoon_nft::syntax::TableRef) -> Result<bool, Refusal> {
+        let socket = match &mut self.nft {
+            Some(socket) => socket,
+            empty => empty.insert(Socket::open(Protocol::Netfilter)?),
+        };
+        Ok(nftables::table_exists(socket, table)?)
+    }
+
+    /// An announcement is a courtesy: that neighbours learn a little later is no reason to fail.
+    fn announce(&mut self, place: &Where, link: &str, address: Ipv6Addr, mac: Mac) -> Result<(), Refusal> {
+        let Some(found) = self.link(place, link)? else { return Ok(()) };
+        if let Some(inside) = id_of(place).and_then(|id| self.inside.get(&id)) {
+            let _ = announce::neighbour_advertisement(&inside.netns, found.index.0, address, mac.octets());
+        }
+        Ok(())
+    }
+
+    fn sysctl(&mut self, op: &SysctlOp) -> Result<(), Refusal> {
+        let key: Sysctl = op.key.parse()?;
+        Ok(self.enter(&op.netns, || key.write(&op.value))??)
+    }
+
+    fn netns(&mut self, op: &NetnsOp) -> Result<(), Refusal> {
+        match op {
+            NetnsOp::Add { name, id } => match self.inside.get(id) {
+                Some(inside) => Ok(inside.netns.pin(name)?),
+                None => Err(Refusal::Gone(name.clone())),
+            },
+            NetnsOp::Delete { name, id } => {
+                self.release(*id);
+                netns::unpin(name, *id)?;
+                Ok(())
+            }
+        }
+    }
+}
+
+/// How long a link may take to go with its namespace: the kernel waits for RCU, 22 ms measured.
+const VANISHING: Duration = Duration::from_millis(150);
+
+fn file(op: &FileOp) -> Result<(), Refusal> {
+    match op {
+        FileOp::Write { path, contents } => Ok(file::write_new(Path::new(path), contents)?),
+        FileOp::Remove { path, mark } => Ok(file::remove_own(Path::new(path), mark)?),
+    }
+}
+
+fn blame(steps: &[Step], (step, source): (usize, Refusal)) -> ExecuteError {
+    let why = steps.get(step).map_or_else(String::new, |step| step.why.to_string());
+    ExecuteError { step, why, source }
+}
+
+fn id_of(place: &Where) -> Option<NetnsId> {
+    match place {
+        Where::Host => None,
+        Where::Other { id, .. } => Some(*id),
+    }
+}
+
+fn name_of(place: &Where) -> String {
+    match place {
+        Where::Host => "of the host".into(),
+        Where::Other { place: NetnsPlace::Named(name), .. } => format!("`{name}`"),
+        Where::Other { place: NetnsPlace::Path(path), .. } => format!("`{path}`"),
+        Where::Other { place: NetnsPlace::Pid(pid), .. } => format!("of process {pid}"),
+    }
+}
+
+/// Whether a link carries a mark of the instance whose marks begin with `prefix`.
+pub fn carries_prefix(link: &pontoon_netlink::link::Link, prefix: &str) -> bool {
+    link.alias.as_deref().is_some_and(|alias| alias.starts_with(prefix))
+}

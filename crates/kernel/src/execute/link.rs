@@ -1,0 +1,187 @@
+//! Links of a plan.
+
+use std::os::fd::AsFd;
+use std::time::Instant;
+
+use pontoon_model::op::{DevConf, LinkMark, LinkOp, LinkSettings, Netns as Where, VethPeer};
+use pontoon_model::{IfName, Mac};
+use pontoon_netlink::link::{
+    AddrGenMode, BridgeOptions, DelLink, HwAddr, Ipv4Conf, Kind, Link, NewLink, Peer, PortOptions, SetLink,
+};
+
+use super::{Executor, Pending, Purpose, Refusal, VANISHING, id_of, name_of};
+use crate::link as links;
+use crate::socket::Requests;
+
+impl Executor {
+    pub(super) fn add_link(
+        &mut self,
+        step: usize,
+        op: &LinkOp,
+        pending: &mut Pending,
+    ) -> Result<(), (usize, Refusal)> {
+        match op {
+            LinkOp::AddBridge { name, mark, mtu } => {
+                self.turn_to(&Where::Host, pending)?;
+                pending.bridge(step, name, mark, *mtu);
+                Ok(())
+            }
+            LinkOp::AddVeth { netns, name, mark, master, peer, mtu } => {
+                let master = match master {
+                    Some(master) => Some(self.index_of(step, netns, master.as_str(), pending)?),
+                    None => None,
+                };
+                self.turn_to(netns, pending)?;
+                self.veth(step, &Veth { netns, name, mark, master, peer, mtu: *mtu }, pending)
+            }
+            LinkOp::Set { netns, name, settings } => {
+                self.turn_to(netns, pending)?;
+                pending.set(step, name, settings);
+                Ok(())
+            }
+            LinkOp::Delete { .. } | LinkOp::Vanish { .. } | LinkOp::Settle { .. } => Ok(()),
+        }
+    }
+
+    fn veth(&mut self, step: usize, veth: &Veth<'_>, pending: &mut Pending) -> Result<(), (usize, Refusal)> {
+        if !self.reach(&veth.peer.netns).map_err(|error| (step, error))? {
+            return Err((step, Refusal::Gone(name_of(&veth.peer.netns))));
+        }
+        let inside = id_of(&veth.peer.netns).and_then(|id| self.inside.get(&id));
+        let Some(inside) = inside else { return Err((step, Refusal::Gone(name_of(&veth.peer.netns)))) };
+        let peer = Peer {
+            name: veth.peer.name.as_str(),
+            mac: Some(hardware(veth.peer.mac)),
+            mtu: veth.mtu,
+            netns: Some(inside.netns.as_fd()),
+            ..Peer::default()
+        };
+        let pair = NewLink {
+            mac: Some(hardware(veth.mark.mac)),
+            mtu: veth.mtu,
+            master: veth.master,
+            echo: true,
+            ..NewLink::veth(veth.name.as_str(), peer)
+        };
+        pending.requests.new_link(&pair);
+        let first = (id_of(veth.netns), veth.name.to_string());
+        let second = (id_of(&veth.peer.netns), veth.peer.name.to_string());
+        pending.purposes.push((step, Purpose::Veth { first, second }));
+        pending.mark(step, veth.name, veth.mark);
+        Ok(())
+    }
+
+    /// Deletes a link if it carries the mark.
+    pub(super) fn delete(&mut self, netns: &Where, name: &IfName, mark: &LinkMark) -> Result<(), Refusal> {
+        let Some(link) = self.link(netns, name.as_str())? else { return Ok(()) };
+        if !carries(&link, mark) {
+            return Ok(());
+        }
+        match links::delete(self.socket(netns)?, &DelLink::One(link.index.into())) {
+            Err(error) if error.is_not_found() => Ok(()),
+            result => Ok(result?),
+        }
+    }
+
+    pub(super) fn vanish(&mut self, name: &IfName, mark: &LinkMark) -> Result<(), Refusal> {
+        let start = Instant::now();
+        while start.elapsed() < VANISHING {
+            match self.link(&Where::Host, name.as_str())? {
+                Some(link) if carries(&link, mark) => std::thread::sleep(std::time::Duration::from_millis(4)),
+                _ => return Ok(()),
+            }
+        }
+        self.delete(&Where::Host, name, mark)
+    }
+
+    /// Asking for a link runs the kernel's pending carrier work for it (`rtnl_getlink()` flushes `linkwatch`).
+    pub(super) fn settle(&mut self, names: &[IfName], others: &[(Where, IfName)]) -> Result<(), Refusal> {
+        let mut requests = Requests::new();
+        for name in names {
+            requests.get_link(name.as_str());
+        }
+        self.host.run(&mut requests).map_err(crate::error::KernelError::from)?;
+        for (place, name) in others {
+            self.link(place, name.as_str())?;
+        }
+        Ok(())
+    }
+}
+
+/// A veth pair to be made.
+struct Veth<'a> {
+    netns: &'a Where,
+    name: &'a IfName,
+    mark: &'a LinkMark,
+    master: Option<pontoon_netlink::link::LinkIndex>,
+    peer: &'a VethPeer,
+    mtu: Option<u32>,
+}
+
+impl Pending {
+    fn bridge(&mut self, step: usize, name: &IfName, mark: &LinkMark, mtu: Option<u32>) {
+        let options = BridgeOptions {
+            stp: Some(false),
+            forward_delay: Some(0),
+            mcast_snooping: Some(false),
+            ..BridgeOptions::default()
+        };
+        let link = NewLink {
+            mac: Some(hardware(mark.mac)),
+            mtu,
+            ..NewLink::new(name.as_str(), Kind::Bridge(options))
+        };
+        self.requests.new_link(&link);
+        self.purposes.push((step, Purpose::Must));
+        self.mark(step, name, mark);
+    }
+
+    fn mark(&mut self, step: usize, name: &IfName, mark: &LinkMark) {
+        self.requests.set_link(&SetLink { alias: Some(&mark.alias), ..SetLink::new(name.as_str()) });
+        self.purposes.push((step, Purpose::Must));
+    }
+
+    /// Up goes last and alone: the kernel brings a link up before it looks at the other settings of a request.
+    fn set(&mut self, step: usize, name: &IfName, settings: &LinkSettings) {
+        let conf: Vec<(Ipv4Conf, u32)> =
+            settings.devconf.iter().map(|(conf, on)| (number(*conf), u32::from(*on))).collect();
+        if settings.no_autoconf || !conf.is_empty() {
+            let addr_gen_mode = settings.no_autoconf.then_some(AddrGenMode::None);
+            self.requests.set_link(&SetLink {
+                addr_gen_mode,
+                ipv4_conf: &conf,
+                ..SetLink::new(name.as_str())
+            });
+            self.purposes.push((step, Purpose::Must));
+        }
+        if settings.isolated {
+            let port = PortOptions { isolated: Some(true), ..PortOptions::default() };
+            self.requests.set_link(&SetLink { port, ..SetLink::new(name.as_str()) });
+            self.purposes.push((step, Purpose::Must));
+        }
+        if settings.up {
+            self.requests.set_link(&SetLink::up(name.as_str()));
+            self.purposes.push((step, Purpose::Must));
+        }
+    }
+}
+
+/// Whether a link is the one that was marked. One whose alias is not set yet was cut off between creation and mark,
+/// and its Ethernet address, which was given at the creation, tells.
+pub(super) fn carries(link: &Link, mark: &LinkMark) -> bool {
+    match link.alias.as_deref() {
+        Some(alias) if !alias.is_empty() => alias == mark.alias,
+        _ => link.mac == Some(hardware(mark.mac)),
+    }
+}
+
+pub(super) fn hardware(mac: Mac) -> HwAddr {
+    HwAddr(mac.octets())
+}
+
+fn number(conf: DevConf) -> Ipv4Conf {
+    match conf {
+        DevConf::Forwarding => Ipv4Conf::Forwarding,
+        DevConf::ArpNotify => Ipv4Conf::ArpNotify,
+    }
+}

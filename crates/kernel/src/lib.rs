@@ -1,0 +1,21 @@
+//! The only crate of Pontoon that touches the host.
+pub mod address;
+pub mod announce;
+pub mod capability;
+pub mod error;
+pub mod execute;
+pub mod file;
+pub mod lab;
+pub mod link;
+pub mod lock;
+pub mod mount;
+pub mod neighbour;
+pub mod netns;
+pub mod nftables;
+pub mod process;
+pub mod random;
+pub mod route;
+pub mod rule;
+pub mod socket;
+pub mod sysctl;
+pub mod terminal;

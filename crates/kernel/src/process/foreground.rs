@@ -1,0 +1,203 @@
+//! Waiting for a process in the foreground: signals are passed on, a terminal is relayed.
+//!
+//! The child shares the caller's session and process group, so a key such as Ctrl-C or Ctrl-Z reaches both
+//! from the terminal; the shell that started the program sees one job. What came from the terminal
+//! (`SI_KERNEL`) is therefore not sent to a child in the same group a second time.
+#![expect(unsafe_code, reason = "signal masks and signalfd(2) have no safe wrapper")]
+
+use std::mem::{MaybeUninit, size_of};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+
+use rustix::event::{PollFd, PollFlags};
+use rustix::io::Errno;
+
+use super::error::{SpawnError, parent};
+use super::fork::last_errno;
+use super::{Child, ExitStatus};
+use crate::terminal::{Pty, Relay};
+
+/// The signals that are passed on to the child.
+const FORWARDED: [libc::c_int; 9] = [
+    libc::SIGHUP,
+    libc::SIGINT,
+    libc::SIGQUIT,
+    libc::SIGTERM,
+    libc::SIGUSR1,
+    libc::SIGUSR2,
+    libc::SIGCONT,
+    libc::SIGWINCH,
+    libc::SIGALRM,
+];
+
+/// Signals held back for the child, from before it is started until this is dropped.
+#[derive(Debug)]
+pub struct Foreground {
+    signals: OwnedFd,
+    before: libc::sigset_t,
+}
+
+/// A signal as signalfd(2) reports it.
+struct Arrived {
+    number: i32,
+    from_kernel: bool,
+    sender: u32,
+}
+
+impl Foreground {
+    /// Blocks the signals to be passed on, in the calling thread. Call it before the child is started, so that
+    /// none is lost between.
+    ///
+    /// # Errors
+    ///
+    /// `EMFILE` when the process has no descriptor left.
+    pub fn prepare() -> Result<Foreground, SpawnError> {
+        // SAFETY: sigset_t is plain data that sigemptyset fills in.
+        let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
+        let mut before = set;
+        // SAFETY: all pointers are to sets that live on the stack; the numbers are valid signals.
+        unsafe {
+            libc::sigemptyset(&raw mut set);
+            for signal in FORWARDED.into_iter().chain([libc::SIGCHLD]) {
+                libc::sigaddset(&raw mut set, signal);
+            }
+            libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, &raw mut before);
+        }
+        // SAFETY: `set` is a valid set.
+        let fd = unsafe { libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) };
+        if fd < 0 {
+            let errno = last_errno();
+            restore(&before);
+            return Err(parent("make a signalfd")(errno));
+        }
+        // SAFETY: the descriptor is new and ours alone.
+        Ok(Foreground { signals: unsafe { OwnedFd::from_raw_fd(fd) }, before })
+    }
+
+    /// Waits for the end of the child and passes signals on to it until then.
+    ///
+    /// # Errors
+    ///
+    /// When the wait itself fails.
+    pub fn wait(&self, child: &Child) -> Result<ExitStatus, SpawnError> {
+        loop {
+            let mut poll = [
+                PollFd::new(&self.signals, PollFlags::IN),
+                PollFd::from_borrowed_fd(child.process().as_fd(), PollFlags::IN),
+            ];
+            rustix::io::retry_on_intr(|| rustix::event::poll(&mut poll, None)).map_err(parent("poll"))?;
+            let ended = !poll[1].revents().is_empty();
+            if ended {
+                return child.wait();
+            }
+            while let Some(signal) = self.next()? {
+                pass_on(&signal, child)?;
+            }
+        }
+    }
+
+    /// As [`Foreground::wait`], for a child on `pty`: its output goes to standard output and standard input to
+    /// it. A terminal on standard input is raw until the end and is then restored.
+    ///
+    /// # Errors
+    ///
+    /// When the wait itself fails, or the terminal cannot be set up.
+    pub fn wait_on_terminal(&self, child: &Child, pty: Pty) -> Result<ExitStatus, SpawnError> {
+        let mut relay = Relay::start(pty).map_err(parent("set up the terminal"))?;
+        loop {
+            let ended = {
+                let mut poll = vec![
+                    PollFd::new(&self.signals, PollFlags::IN),
+                    PollFd::from_borrowed_fd(child.process().as_fd(), PollFlags::IN),
+                ];
+                poll.extend(relay.poll());
+                rustix::io::retry_on_intr(|| rustix::event::poll(&mut poll, None)).map_err(parent("poll"))?;
+                !poll[1].revents().is_empty()
+            };
+            relay.step().map_err(parent("relay the terminal"))?;
+            while let Some(signal) = self.next()? {
+                match signal.number {
+                    libc::SIGWINCH => relay.resize(),
+                    _ => pass_on(&signal, child)?,
+                }
+            }
+            if ended {
+                relay.drain().map_err(parent("relay the terminal"))?;
+                return child.wait();
+            }
+        }
+    }
+
+    /// As [`Foreground::wait`], for the first process of a pid namespace: other children are reaped, too.
+    pub(crate) fn wait_as_init(&self, child: &Child) -> Result<ExitStatus, SpawnError> {
+        use rustix::process::{WaitId, WaitIdOptions};
+        loop {
+            let mut poll = [PollFd::new(&self.signals, PollFlags::IN)];
+            rustix::io::retry_on_intr(|| rustix::event::poll(&mut poll, None)).map_err(parent("poll"))?;
+            while let Some(signal) = self.next()? {
+                if signal.number != libc::SIGCHLD {
+                    pass_on(&signal, child)?;
+                }
+            }
+            // One SIGCHLD may stand for several children. Peek first: the one that counts is the caller's.
+            let peek = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+            if !child.process().is_alive() {
+                return child.wait();
+            }
+            while rustix::process::waitid(WaitId::All, peek).ok().flatten().is_some() {
+                if !child.process().is_alive() {
+                    return child.wait();
+                }
+                let _ = rustix::process::wait(rustix::process::WaitOptions::NOHANG);
+            }
+        }
+    }
+
+    fn next(&self) -> Result<Option<Arrived>, SpawnError> {
+        let mut info = MaybeUninit::<libc::signalfd_siginfo>::zeroed();
+        let size = size_of::<libc::signalfd_siginfo>();
+        // SAFETY: the buffer is as large as is said, and any bytes are valid for its type.
+        let read = unsafe { libc::read(self.signals.as_raw_fd(), info.as_mut_ptr().cast(), size) };
+        if read < 0 {
+            return match last_errno() {
+                Errno::AGAIN | Errno::INTR => Ok(None),
+                errno => Err(parent("read a signal")(errno)),
+            };
+        }
+        // SAFETY: zeroed at first and filled in by the kernel.
+        let info = unsafe { info.assume_init() };
+        Ok(Some(Arrived {
+            number: info.ssi_signo as i32,
+            from_kernel: info.ssi_code == libc::SI_KERNEL,
+            sender: info.ssi_pid,
+        }))
+    }
+}
+
+impl Drop for Foreground {
+    fn drop(&mut self) {
+        restore(&self.before);
+    }
+}
+
+fn restore(mask: &libc::sigset_t) {
+    // SAFETY: the mask was filled in by pthread_sigmask.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, mask, std::ptr::null_mut()) };
+}
+
+/// Sends the signal on, unless the child has it already, or sent it.
+fn pass_on(signal: &Arrived, child: &Child) -> Result<(), SpawnError> {
+    if signal.number == libc::SIGCHLD || signal.sender == child.pid() {
+        return Ok(());
+    }
+    let same_group = || {
+        rustix::process::getpgid(Some(child.process().raw_pid()))
+            .is_ok_and(|group| group == rustix::process::getpgrp())
+    };
+    if signal.from_kernel && same_group() {
+        return Ok(());
+    }
+    match child.process().signal(signal.number) {
+        Ok(()) | Err(SpawnError::NoProcess { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
+}

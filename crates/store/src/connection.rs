@@ -1,0 +1,92 @@
+//! Opening a database: its folder, its format, and how long SQLite waits.
+
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use crate::StoreError;
+use crate::schema;
+
+/// What is different between the two databases.
+pub(crate) struct Kind {
+    /// SQLite's `synchronous`: <https://www.sqlite.org/pragma.html#pragma_synchronous>.
+    pub(crate) synchronous: &'static str,
+    /// The tables.
+    pub(crate) schema: &'static str,
+}
+
+/// Runtime state: the file system does not survive a power failure, so there is nothing to sync.
+pub(crate) const RUNTIME: Kind = Kind { synchronous: "OFF", schema: schema::RUNTIME };
+
+/// Definitions: on disk before the command says that it is done.
+pub(crate) const DEFINITIONS: Kind = Kind { synchronous: "FULL", schema: schema::DEFINITIONS };
+
+/// Opens a database that is there and set up; none otherwise.
+pub(crate) fn open(path: &Path, kind: &Kind) -> Result<Option<Connection>, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = match Connection::open_with_flags(path, flags) {
+        Ok(connection) => connection,
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::CannotOpen) && !path.exists() => {
+            return Ok(None);
+        }
+        Err(error) => return Err(StoreError::open(path)(error)),
+    };
+    tune(&mut connection, kind).map_err(StoreError::open(path))?;
+    Ok((format(&connection, path)? != 0).then_some(connection))
+}
+
+/// Opens a database and makes it first if it is not there. `fill` is part of the making: others see both or neither.
+///
+/// Whoever calls this holds the lock.
+pub(crate) fn create(
+    path: &Path,
+    kind: &Kind,
+    fill: impl FnOnce(&Connection) -> Result<(), StoreError>,
+) -> Result<Connection, StoreError> {
+    let failed = || StoreError::open(path);
+    let mut connection = Connection::open(path).map_err(failed())?;
+    tune(&mut connection, kind).map_err(failed())?;
+    if format(&connection, path)? != 0 {
+        return Ok(connection);
+    }
+    connection.pragma_update(None, "journal_mode", "WAL").map_err(failed())?;
+    connection.execute_batch("BEGIN IMMEDIATE").map_err(failed())?;
+    connection.execute_batch(kind.schema).map_err(failed())?;
+    fill(&connection)?;
+    connection.pragma_update(None, "user_version", schema::FORMAT).map_err(failed())?;
+    connection.execute_batch("COMMIT").map_err(failed())?;
+    Ok(connection)
+}
+
+/// Makes a folder that only its owner can look into, unless it is there.
+pub(crate) fn create_folder(path: &Path) -> Result<(), StoreError> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|source| StoreError::Folder { path: path.to_owned(), source })
+}
+
+fn tune(connection: &mut Connection, kind: &Kind) -> rusqlite::Result<()> {
+    connection.set_prepared_statement_cache_capacity(64);
+    connection.busy_handler(Some(wait_a_little))?;
+    connection.pragma_update(None, "synchronous", kind.synchronous)
+}
+
+/// Waits in SQLite's own short conflicts: another process recovers the log, or is the last to close it. Writers do
+/// not meet here, as they hold the lock.
+fn wait_a_little(tries: i32) -> bool {
+    const LONGEST: i32 = 20_000;
+    thread::sleep(Duration::from_micros(if tries < 100 { 20 } else { 500 }));
+    tries < LONGEST
+}
+
+fn format(connection: &Connection, path: &Path) -> Result<i64, StoreError> {
+    let found =
+        connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(StoreError::open(path))?;
+    if found > schema::FORMAT {
+        return Err(StoreError::Newer { path: path.to_owned(), found, known: schema::FORMAT });
+    }
+    Ok(found)
+}

@@ -1,0 +1,74 @@
+//! The tables.
+//!
+//! A record is its JSON, next to the columns by which it is found. Formats are counted in SQLite's `user_version`.
+
+/// The last format of either database that is known.
+pub(crate) const FORMAT: i64 = 1;
+
+/// `definitions.db`.
+pub(crate) const DEFINITIONS: &str = "
+CREATE TABLE network(
+    id      TEXT PRIMARY KEY,
+    name    TEXT NOT NULL UNIQUE,
+    created TEXT NOT NULL,
+    json    TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+";
+
+/// `runtime.db`.
+///
+/// In `pool` and `lease` an address is a 128-bit number, most significant byte first, so that its order is that of
+/// the addresses. A lease is held (`holder`), free and in the queue for reuse (`freed`, a count of the pool's
+/// `clock`), or neither when the pool never gives that address out unasked; `mac` is its last holder's.
+pub(crate) const RUNTIME: &str = "
+CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE sysctl(key TEXT PRIMARY KEY, previous TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE journal(id INTEGER PRIMARY KEY, json TEXT NOT NULL) STRICT;
+CREATE TABLE network(
+    id       TEXT PRIMARY KEY,
+    name     TEXT NOT NULL UNIQUE,
+    created  TEXT NOT NULL,
+    removing INTEGER NOT NULL DEFAULT 0,
+    json     TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE sandbox(
+    id        TEXT PRIMARY KEY,
+    name      TEXT NOT NULL UNIQUE,
+    netns_dev INTEGER NOT NULL,
+    netns_ino INTEGER NOT NULL,
+    created   TEXT NOT NULL,
+    json      TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX sandbox_netns ON sandbox(netns_ino, netns_dev);
+CREATE TABLE endpoint(
+    id      TEXT PRIMARY KEY,
+    network TEXT NOT NULL,
+    sandbox TEXT NOT NULL,
+    json    TEXT NOT NULL,
+    UNIQUE(sandbox, network)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX endpoint_network ON endpoint(network);
+CREATE TABLE cable(id TEXT PRIMARY KEY, a TEXT, b TEXT, json TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE INDEX cable_a ON cable(a);
+CREATE INDEX cable_b ON cable(b);
+CREATE TABLE pool(
+    id      INTEGER PRIMARY KEY,
+    network TEXT NOT NULL,
+    family  INTEGER NOT NULL,
+    next    BLOB NOT NULL,
+    clock   INTEGER NOT NULL DEFAULT 0,
+    used    INTEGER NOT NULL DEFAULT 0,
+    waiting INTEGER NOT NULL DEFAULT 0,
+    UNIQUE(network, family)
+) STRICT;
+CREATE TABLE lease(
+    pool    INTEGER NOT NULL,
+    address BLOB NOT NULL,
+    holder  TEXT,
+    mac     TEXT,
+    freed   INTEGER,
+    PRIMARY KEY(pool, address)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX lease_holder ON lease(holder) WHERE holder IS NOT NULL;
+CREATE INDEX lease_freed ON lease(pool, freed) WHERE freed IS NOT NULL;
+";

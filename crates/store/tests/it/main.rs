@@ -1,0 +1,7 @@
+//! The store from outside: one store, many, and killed ones.
+
+mod allocator;
+mod children;
+mod fixture;
+mod lifetime;
+mod records;

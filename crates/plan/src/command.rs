@@ -1,0 +1,279 @@
+//! Plans as the commands that a person would have typed: `ip`, `bridge`, `nft`, `sysctl` and the shell's own.
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use pontoon_model::op::{
+    AddressOp, FileOp, LinkOp, LinkSettings, NeighbourOp, Netns, NetnsOp, NetnsPlace, NftOp, Op, RouteOp,
+    SysctlOp, VethPeer,
+};
+use pontoon_model::{IfName, Mac};
+use pontoon_nft::syntax::{Command, shell_command};
+
+use crate::Plan;
+
+/// The protocol that routes of ours carry: `pontoon_netlink::PROTOCOL`.
+const PROTOCOL: &str = "112";
+
+/// The whole plan as a shell script, each step under its reason.
+pub fn script(plan: &Plan) -> String {
+    let mut text = String::new();
+    for step in &plan.steps {
+        writeln!(text, "# {}", step.why).expect("writing to a String cannot fail");
+        for command in commands(&step.op) {
+            writeln!(text, "{command}").expect("writing to a String cannot fail");
+        }
+    }
+    text
+}
+
+/// The commands for one operation, in order.
+pub fn commands(op: &Op) -> Vec<String> {
+    match op {
+        Op::Link(op) => link(op),
+        Op::Address(op) => vec![address(op)],
+        Op::Route(op) => vec![route(op)],
+        Op::Neighbour(op) => vec![neighbour(op)],
+        Op::Nft(op) => nft(op),
+        Op::Sysctl(op) => vec![sysctl(op)],
+        Op::Netns(NetnsOp::Add { name, .. }) => vec![format!("ip netns add {}", quote(name))],
+        Op::Netns(NetnsOp::Delete { name, .. }) => vec![format!("ip netns delete {}", quote(name))],
+        Op::File(op) => file(op),
+    }
+}
+
+/// `word` so that a POSIX shell takes it for one word.
+pub fn quote(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:=@%+,".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+/// `ip`, in the namespace.
+fn ip(netns: &Netns, rest: &str) -> String {
+    match netns {
+        Netns::Host => format!("ip {rest}"),
+        Netns::Other { place: NetnsPlace::Named(name), .. } => format!("ip -n {} {rest}", quote(name)),
+        Netns::Other { place, .. } => format!("{} ip {rest}", enter(place)),
+    }
+}
+
+/// Any program, in the namespace.
+fn within(netns: &Netns, command: &str) -> String {
+    match netns {
+        Netns::Host => command.to_owned(),
+        Netns::Other { place: NetnsPlace::Named(name), .. } => {
+            format!("ip netns exec {} {command}", quote(name))
+        }
+        Netns::Other { place, .. } => format!("{} {command}", enter(place)),
+    }
+}
+
+fn enter(place: &NetnsPlace) -> String {
+    format!("nsenter --net={}", quote(&path(place)))
+}
+
+/// The namespace as `ip link … netns` takes it.
+fn netns_argument(netns: &Netns) -> String {
+    match netns {
+        // Only a cable's second end could be the host's, and the host's end is always made first.
+        Netns::Host => "1".to_owned(),
+        Netns::Other { place: NetnsPlace::Named(name), .. } => quote(name),
+        Netns::Other { place: NetnsPlace::Pid(pid), .. } => pid.to_string(),
+        Netns::Other { place: NetnsPlace::Path(path), .. } => quote(path),
+    }
+}
+
+/// The namespace's file.
+pub fn path(place: &NetnsPlace) -> String {
+    match place {
+        NetnsPlace::Named(name) => format!("/run/netns/{name}"),
+        NetnsPlace::Path(path) => path.clone(),
+        NetnsPlace::Pid(pid) => format!("/proc/{pid}/ns/net"),
+    }
+}
+
+fn link(op: &LinkOp) -> Vec<String> {
+    match op {
+        LinkOp::AddBridge { name, mark, mtu } => {
+            let add = format!(
+                "link add {}{} type bridge stp_state 0 forward_delay 0 mcast_snooping 0",
+                device(name, mark.mac),
+                mtu_argument(*mtu)
+            );
+            vec![ip(&Netns::Host, &add), alias(&Netns::Host, name, &mark.alias)]
+        }
+        LinkOp::AddVeth { netns, name, mark, master, peer, mtu } => {
+            let add = veth(device(name, mark.mac), master.as_ref(), peer, *mtu);
+            vec![ip(netns, &add), alias(netns, name, &mark.alias)]
+        }
+        LinkOp::Set { netns, name, settings } => set(netns, name, settings),
+        LinkOp::Delete { netns, name, .. } => {
+            vec![ip(netns, &format!("link delete dev {}", quote(name.as_str())))]
+        }
+        LinkOp::Vanish { name, .. } => {
+            let device = quote(name.as_str());
+            vec![format!(
+                "# {} goes with its namespace, or else: {}",
+                name,
+                ip(&Netns::Host, &format!("link delete dev {device}"))
+            )]
+        }
+        LinkOp::Settle { names, others } => {
+            let host = names
+                .iter()
+                .map(|name| ip(&Netns::Host, &format!("-o link show dev {}", quote(name.as_str()))));
+            let rest = others
+                .iter()
+                .map(|(netns, name)| ip(netns, &format!("-o link show dev {}", quote(name.as_str()))));
+            host.chain(rest).collect()
+        }
+    }
+}
+
+fn device(name: &IfName, mac: Mac) -> String {
+    format!("{} address {mac}", quote(name.as_str()))
+}
+
+fn mtu_argument(mtu: Option<u32>) -> String {
+    mtu.map_or_else(String::new, |mtu| format!(" mtu {mtu}"))
+}
+
+fn veth(first: String, master: Option<&IfName>, peer: &VethPeer, mtu: Option<u32>) -> String {
+    let queues = "numtxqueues 1 numrxqueues 1";
+    let mtu = mtu_argument(mtu);
+    let master = master.map_or_else(String::new, |master| format!(" master {}", quote(master.as_str())));
+    let second = device(&peer.name, peer.mac);
+    let netns = netns_argument(&peer.netns);
+    format!("link add {first}{mtu} {queues}{master} type veth peer name {second}{mtu} {queues} netns {netns}")
+}
+
+fn alias(netns: &Netns, name: &IfName, alias: &str) -> String {
+    ip(netns, &format!("link set dev {} alias {}", quote(name.as_str()), quote(alias)))
+}
+
+fn set(netns: &Netns, name: &IfName, settings: &LinkSettings) -> Vec<String> {
+    let device = quote(name.as_str());
+    let mut commands = Vec::new();
+    if settings.no_autoconf {
+        commands.push(ip(netns, &format!("link set dev {device} addrgenmode none")));
+    }
+    for (conf, on) in &settings.devconf {
+        let key = format!("net/ipv4/conf/{name}/{}", conf.name());
+        commands.push(within(netns, &assignment(&key, if *on { "1" } else { "0" })));
+    }
+    if settings.isolated {
+        commands.push(within(netns, &format!("bridge link set dev {device} isolated on")));
+    }
+    if settings.up {
+        commands.push(ip(netns, &format!("link set dev {device} up")));
+    }
+    commands
+}
+
+fn address(op: &AddressOp) -> String {
+    match op {
+        AddressOp::Add { netns, link, address } => {
+            let nodad = if matches!(address, IpNet::V6(_)) { " nodad" } else { "" };
+            ip(netns, &format!("address add {address} dev {}{nodad}", quote(link.as_str())))
+        }
+        AddressOp::Delete { netns, link, address } => {
+            ip(netns, &format!("address delete {address} dev {}", quote(link.as_str())))
+        }
+    }
+}
+
+fn route(op: &RouteOp) -> String {
+    let (netns, verb, via, link) = match op {
+        RouteOp::Default { netns, via, link, .. } => (netns, "replace", via, link),
+        RouteOp::DeleteDefault { netns, via, link } => (netns, "delete", via, link),
+    };
+    let family = if via.is_ipv6() { "-6 " } else { "" };
+    ip(
+        netns,
+        &format!("{family}route {verb} default via {via} dev {} proto {PROTOCOL}", quote(link.as_str())),
+    )
+}
+
+fn neighbour(op: &NeighbourOp) -> String {
+    match op {
+        NeighbourOp::Set { netns, link, address, mac } => {
+            let device = quote(link.as_str());
+            ip(netns, &format!("neighbour replace {address} lladdr {mac} dev {device} nud reachable"))
+        }
+        NeighbourOp::Delete { netns, link, address } => {
+            ip(netns, &format!("neighbour delete {address} dev {}", quote(link.as_str())))
+        }
+        NeighbourOp::Announce { netns, link, address, mac } => {
+            // No common tool sends one; what is sent is said.
+            let what = format!("unsolicited neighbour advertisement: {} is at {mac}", IpAddr::from(*address));
+            format!("# {}", within(netns, &format!("({what}, on {link})")))
+        }
+    }
+}
+
+fn nft(op: &NftOp) -> Vec<String> {
+    op.commands.iter().map(|command| shell_command(&deletion(command))).collect()
+}
+
+/// `destroy` is content when the object is not there, but nft before 1.0.7 does not know the word; a person who types
+/// the command knows that it is there.
+fn deletion(command: &Command) -> Command {
+    match command {
+        Command::DestroyTable { table } => Command::DeleteTable { table: table.clone() },
+        Command::DestroyElements(elements) => Command::DeleteElements(elements.clone()),
+        other => other.clone(),
+    }
+}
+
+fn sysctl(op: &SysctlOp) -> String {
+    within(&op.netns, &assignment(&op.key, &op.value))
+}
+
+/// sysctl(8) takes slashes too, and must where a dot is part of an interface's name.
+fn assignment(key: &str, value: &str) -> String {
+    let key = if key.contains('.') { key.to_owned() } else { key.replace('/', ".") };
+    format!("sysctl -w {}", quote(&format!("{key}={value}")))
+}
+
+fn file(op: &FileOp) -> Vec<String> {
+    match op {
+        FileOp::Write { path, contents } => {
+            let folder = path.rsplit_once('/').map_or("/", |(folder, _)| folder);
+            let make = format!("mkdir -p {}", quote(folder));
+            vec![make, format!("printf %s {} > {}", quote(contents), quote(path))]
+        }
+        FileOp::Remove { path, .. } => {
+            let folder = path.rsplit_once('/').map_or("/", |(folder, _)| folder);
+            vec![
+                format!("rm -f {}", quote(path)),
+                format!("rmdir --ignore-fail-on-non-empty {}", quote(folder)),
+            ]
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_when_a_shell_would_split_them() {
+        assert_eq!(quote("eth0"), "eth0");
+        assert_eq!(quote("a b"), "'a b'");
+        assert_eq!(quote(""), "''");
+        assert_eq!(quote("it's"), r"'it'\''s'");
+    }
+
+    #[test]
+    fn an_interface_with_a_dot_keeps_slashes() {
+        assert_eq!(
+            assignment("net/ipv4/conf/eth0.1/forwarding", "1"),
+            "sysctl -w net/ipv4/conf/eth0.1/forwarding=1"
+        );
+        assert_eq!(assignment("net/ipv4/ip_forward", "1"), "sysctl -w net.ipv4.ip_forward=1");
+    }
+}

@@ -1,0 +1,262 @@
+//! Attaching a sandbox to a network and detaching it, and whose gateway is the default route.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use ipnet::{IpNet, Ipv6Net};
+use pontoon_model::op::{
+    AddressOp, DevConf, LinkOp, LinkSettings, NeighbourOp, Netns, RouteOp, SysctlOp, VethPeer,
+};
+use pontoon_model::{Endpoint, IfName, Mac, Network};
+
+use crate::{Instance, Plan};
+
+/// A default route of one family: the router and the link.
+pub type DefaultRoute = (IpAddr, IfName);
+
+/// The default routes of a sandbox.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DefaultRoutes {
+    /// For IPv4.
+    pub v4: Option<DefaultRoute>,
+    /// For IPv6.
+    pub v6: Option<DefaultRoute>,
+}
+
+/// Elects the default routes among a sandbox's endpoints.
+///
+/// For each family the endpoint with the highest gateway priority wins, among equals the network whose name comes
+/// first, as Docker has it; networks without a way out do not stand for election.
+pub fn elect(candidates: &[(&Endpoint, &Network)]) -> DefaultRoutes {
+    DefaultRoutes { v4: elect_family(candidates, true), v6: elect_family(candidates, false) }
+}
+
+fn elect_family(candidates: &[(&Endpoint, &Network)], v4: bool) -> Option<DefaultRoute> {
+    let pool_of = |network: &Network| {
+        let pool = if v4 { &network.v4 } else { &network.v6 };
+        pool.clone().filter(|pool| network.is_way_out(pool))
+    };
+    candidates
+        .iter()
+        .filter_map(|(endpoint, network)| Some((endpoint, network, pool_of(network)?.gateway)))
+        .min_by_key(|(endpoint, network, _)| (std::cmp::Reverse(endpoint.gw_priority), network.name.clone()))
+        .map(|(endpoint, _, gateway)| (gateway, endpoint.ifname.clone()))
+}
+
+/// Everything that an attachment depends on.
+#[derive(Debug, Clone)]
+pub struct Attach<'a> {
+    /// Whose objects.
+    pub instance: &'a Instance,
+    /// The network.
+    pub network: &'a Network,
+    /// The endpoint, with its names and addresses chosen.
+    pub endpoint: &'a Endpoint,
+    /// The sandbox's name, for the reasons.
+    pub sandbox: &'a str,
+    /// The sandbox's namespace.
+    pub netns: Netns,
+    /// Whether it is the sandbox's first endpoint, so that its loopback is still down.
+    pub first: bool,
+    /// Default routes before and after.
+    pub routes: (DefaultRoutes, DefaultRoutes),
+    /// Whether neighbours may remember somebody else at one of the addresses.
+    pub announce: bool,
+    /// Sysctls of the interface, with `IFNAME` in its place.
+    pub sysctls: &'a [(String, String)],
+}
+
+/// The steps that attach a sandbox to a bridge network.
+pub fn attach(wanted: &Attach<'_>) -> Plan {
+    let mut plan = Plan::default();
+    add_cable(&mut plan, wanted);
+    add_inside(&mut plan, wanted);
+    change_routes(&mut plan, &wanted.netns, wanted.sandbox, &wanted.routes.0, &wanted.routes.1);
+    add_neighbours(&mut plan, wanted);
+    let names = vec![wanted.endpoint.host_ifname.clone(), wanted.network.bridge_name.clone()];
+    let why = "asked once, the kernel notes that both have carrier, and the first packet passes";
+    plan.push(LinkOp::Settle { names, others: Vec::new() }, why);
+    if let (true, Some(address)) = (wanted.announce, wanted.endpoint.v6) {
+        let (link, mac) = (wanted.endpoint.ifname.clone(), wanted.endpoint.mac);
+        let why = "neighbours may remember an earlier holder of the address";
+        plan.push(NeighbourOp::Announce { netns: wanted.netns.clone(), link, address, mac }, why);
+    }
+    plan
+}
+
+/// Everything that a detachment depends on.
+#[derive(Debug, Clone)]
+pub struct Detach<'a> {
+    /// Whose objects.
+    pub instance: &'a Instance,
+    /// The network.
+    pub network: &'a Network,
+    /// The endpoint.
+    pub endpoint: &'a Endpoint,
+    /// The sandbox's name, for the reasons.
+    pub sandbox: &'a str,
+    /// The sandbox's namespace; none when it is gone or about to go, and its routes do not matter.
+    pub netns: Option<Netns>,
+    /// Default routes before and after.
+    pub routes: (DefaultRoutes, DefaultRoutes),
+}
+
+/// The steps that detach a sandbox from a bridge network.
+pub fn detach(wanted: &Detach<'_>) -> Plan {
+    let Detach { endpoint, network, sandbox, .. } = wanted;
+    let mut plan = forget_neighbours(network, endpoint, sandbox);
+    if let Some(netns) = &wanted.netns {
+        change_routes(&mut plan, netns, sandbox, &wanted.routes.0, &wanted.routes.1);
+    }
+    let (name, mark) = (endpoint.host_ifname.clone(), wanted.instance.endpoint_mark(endpoint));
+    let why = format!("{sandbox}'s cable to {} goes, both ends at once", network.name);
+    plan.push(LinkOp::Delete { netns: Netns::Host, name, mark }, why);
+    plan
+}
+
+/// The steps that make the host forget an endpoint's addresses.
+pub fn forget_neighbours(network: &Network, endpoint: &Endpoint, sandbox: &str) -> Plan {
+    let mut plan = Plan::default();
+    if let Some(address) = endpoint.v6.filter(|_| bridge_speaks_ipv6(network)) {
+        let link = network.bridge_name.clone();
+        let why = format!("{sandbox} no longer has {address}");
+        plan.push(NeighbourOp::Delete { netns: Netns::Host, link, address: address.into() }, why);
+    }
+    plan
+}
+
+fn add_cable(plan: &mut Plan, wanted: &Attach<'_>) {
+    let Attach { endpoint, network, sandbox, .. } = wanted;
+    let name = endpoint.host_ifname.clone();
+    let add = LinkOp::AddVeth {
+        netns: Netns::Host,
+        name: name.clone(),
+        mark: wanted.instance.endpoint_mark(endpoint),
+        master: Some(network.bridge_name.clone()),
+        peer: VethPeer { netns: wanted.netns.clone(), name: endpoint.ifname.clone(), mac: endpoint.mac },
+        mtu: network.bridge.mtu,
+    };
+    plan.push(add, format!("{sandbox}'s cable to {}: one end on the bridge, the other inside", network.name));
+    let isolated = !network.bridge.icc;
+    let settings = LinkSettings { no_autoconf: true, isolated, up: true, ..LinkSettings::default() };
+    let why = match isolated {
+        true => format!("{}: containers do not reach each other (enable_icc=false)", network.name),
+        false => "the end on the bridge needs no address of its own".to_owned(),
+    };
+    plan.push(LinkOp::Set { netns: Netns::Host, name, settings }, why);
+}
+
+fn add_inside(plan: &mut Plan, wanted: &Attach<'_>) {
+    let Attach { endpoint, network, sandbox, netns, .. } = wanted;
+    if wanted.first {
+        let settings = LinkSettings { up: true, ..LinkSettings::default() };
+        let name = "lo".parse().expect("an interface name");
+        plan.push(
+            LinkOp::Set { netns: netns.clone(), name, settings },
+            format!("{sandbox} reaches itself, at 127.0.0.1 and ::1"),
+        );
+    }
+    let link = &endpoint.ifname;
+    // Set before the link comes up: the kernel then sends the gratuitous ARP itself.
+    let devconf = if wanted.announce { vec![(DevConf::ArpNotify, true)] } else { Vec::new() };
+    let settings = LinkSettings { no_autoconf: true, devconf, ..LinkSettings::default() };
+    let why = match wanted.announce {
+        true => "no address that the kernel makes up; neighbours are told who has this one now",
+        false => "no address that the kernel makes up",
+    };
+    plan.push(
+        LinkOp::Set { netns: netns.clone(), name: link.clone(), settings },
+        format!("{sandbox}: {why}"),
+    );
+    if endpoint.v6.is_some() {
+        plan.push(
+            inside(netns, format!("net/ipv6/conf/{link}/accept_ra"), "0"),
+            format!("{sandbox}: router advertisements from others on {} change nothing", network.name),
+        );
+    }
+    for (key, value) in wanted.sysctls {
+        plan.push(
+            inside(netns, key.replace("IFNAME", link.as_str()), value),
+            format!("{sandbox}: asked for with endpoint.sysctls"),
+        );
+    }
+    for (address, what) in addresses(endpoint, network) {
+        let add = AddressOp::Add { netns: netns.clone(), link: link.clone(), address };
+        plan.push(add, format!("{sandbox}'s {what} on {}", network.name));
+    }
+    let settings = LinkSettings { up: true, ..LinkSettings::default() };
+    plan.push(
+        LinkOp::Set { netns: netns.clone(), name: link.clone(), settings },
+        format!("{sandbox}'s {link} starts to work"),
+    );
+}
+
+/// The endpoint's addresses with their prefix lengths; with IPv6 a link-local one too, which the kernel would have
+/// made from the Ethernet address, but only after duplicate detection.
+fn addresses(endpoint: &Endpoint, network: &Network) -> Vec<(IpNet, &'static str)> {
+    let v4 = endpoint.v4.zip(network.v4.as_ref()).map(|(address, pool)| pool.with_prefix(address.into()));
+    let v6 = endpoint.v6.zip(network.v6.as_ref()).map(|(address, pool)| pool.with_prefix(address.into()));
+    let local = v6.map(|_| (link_local(endpoint.mac), "link-local address"));
+    let named = |address: Option<IpNet>| address.map(|address| (address, "address"));
+    named(v4).into_iter().chain(named(v6)).chain(local).collect()
+}
+
+/// The link-local address made from an Ethernet address. Source: RFC 4291, appendix A.
+pub fn link_local(mac: Mac) -> IpNet {
+    let [a, b, c, d, e, f] = mac.octets().map(u16::from);
+    let address = Ipv6Addr::new(0xfe80, 0, 0, 0, (a ^ 2) << 8 | b, c << 8 | 0xff, 0xfe00 | d, e << 8 | f);
+    IpNet::V6(Ipv6Net::new(address, 64).expect("64 is a prefix length"))
+}
+
+fn bridge_speaks_ipv6(network: &Network) -> bool {
+    network.v6.as_ref().is_some_and(|pool| network.bridge_has_address(pool))
+}
+
+/// IPv6's first question is a multicast that may be lost while the new port settles, and is repeated only after a
+/// second: so both sides are told.
+fn add_neighbours(plan: &mut Plan, wanted: &Attach<'_>) {
+    let (Some(address), Some(pool)) = (wanted.endpoint.v6, &wanted.network.v6) else { return };
+    if !bridge_speaks_ipv6(wanted.network) {
+        return;
+    }
+    let (link, mac) = (wanted.endpoint.ifname.clone(), wanted.network.bridge_mac);
+    let gateway = NeighbourOp::Set { netns: wanted.netns.clone(), link, address: pool.gateway, mac };
+    plan.push(gateway, format!("{} need not ask for its gateway", wanted.sandbox));
+    let (link, mac) = (wanted.network.bridge_name.clone(), wanted.endpoint.mac);
+    let host = NeighbourOp::Set { netns: Netns::Host, link, address: address.into(), mac };
+    plan.push(host, format!("the host need not ask for {}", wanted.sandbox));
+}
+
+fn change_routes(
+    plan: &mut Plan,
+    netns: &Netns,
+    sandbox: &str,
+    before: &DefaultRoutes,
+    after: &DefaultRoutes,
+) {
+    for (before, after) in [(&before.v4, &after.v4), (&before.v6, &after.v6)] {
+        match (before, after) {
+            (before, Some((via, link))) if before != after => {
+                let previous = before.clone();
+                let route = RouteOp::Default {
+                    netns: netns.clone(),
+                    via: *via,
+                    link: link.clone(),
+                    previous: previous.clone(),
+                };
+                let instead = previous.as_ref().map(|(_, link)| format!(", no longer by {link}"));
+                let family = if via.is_ipv4() { "IPv4" } else { "IPv6" };
+                plan.push(route, format!("{sandbox}'s way out for {family}{}", instead.unwrap_or_default()));
+            }
+            (Some((via, link)), None) => {
+                let route = RouteOp::DeleteDefault { netns: netns.clone(), via: *via, link: link.clone() };
+                let family = if via.is_ipv4() { "IPv4" } else { "IPv6" };
+                plan.push(route, format!("{sandbox} has no way out for {family} any more"));
+            }
+            _ => {}
+        }
+    }
+}
+
+fn inside(netns: &Netns, key: String, value: &str) -> SysctlOp {
+    SysctlOp { netns: netns.clone(), key, value: value.to_owned(), previous: None }
+}

@@ -1,0 +1,156 @@
+//! Making a network and taking it away.
+
+use std::net::IpAddr;
+
+use pontoon_model::network::AddressPool;
+use pontoon_model::observed::HostSwitches;
+use pontoon_model::op::{AddressOp, DevConf, LinkOp, LinkSettings, Netns, NftOp, SysctlOp};
+use pontoon_model::option::GatewayMode;
+use pontoon_model::{IfName, Network};
+
+use crate::{Instance, Plan, ruleset};
+
+/// Path of the switch for forwarding IPv4, below `/proc/sys`.
+pub const IPV4_FORWARD: &str = "net/ipv4/ip_forward";
+/// Path of the switch for forwarding IPv6, below `/proc/sys`.
+pub const IPV6_FORWARD: &str = "net/ipv6/conf/all/forwarding";
+
+/// The steps that make a bridge network.
+///
+/// What a container may do is decided before the bridge is up, so that there is no moment without rules.
+pub fn create(instance: &Instance, network: &Network, host: &HostSwitches) -> Plan {
+    let mut plan = Plan::default();
+    add_rules(&mut plan, instance, network, host);
+    add_bridge(&mut plan, instance, network);
+    for pool in network.pools().filter(|pool| network.bridge_has_address(pool)) {
+        let why = format!("{}: the gateway of {}", network.name, pool.subnet);
+        plan.push(address(&network.bridge_name, pool), why);
+    }
+    let settings = LinkSettings { up: true, ..LinkSettings::default() };
+    plan.push(set(&network.bridge_name, settings), format!("{}: the bridge starts to work", network.name));
+    add_forwarding(&mut plan, network, host);
+    plan
+}
+
+/// The steps that take a bridge network away. `last` says that no other network needs the table.
+pub fn remove(instance: &Instance, network: &Network, last: bool) -> Plan {
+    let mut plan = Plan::default();
+    let (name, mark) = (network.bridge_name.clone(), instance.bridge_mark(network));
+    let why = format!("{}: the bridge goes, its addresses and routes with it", network.name);
+    plan.push(LinkOp::Delete { netns: Netns::Host, name, mark }, why);
+    let (commands, why) = match last {
+        true => (ruleset::remove_table(instance), "no network is left that needs rules".to_owned()),
+        false => (
+            ruleset::remove_network(instance, network),
+            format!("{}: the rules know it no longer", network.name),
+        ),
+    };
+    plan.push(NftOp { commands }, why);
+    plan
+}
+
+fn add_rules(plan: &mut Plan, instance: &Instance, network: &Network, host: &HostSwitches) {
+    if !host.table {
+        let why = "one table for all networks: its chains never change, networks are elements of its maps";
+        plan.push(NftOp { commands: ruleset::table(instance) }, why);
+    }
+    plan.push(NftOp { commands: ruleset::add_network(instance, network) }, rules_reason(network));
+}
+
+/// What the rules come to, for each family or for both at once.
+fn rules_reason(network: &Network) -> String {
+    let effects: Vec<(&str, String)> =
+        network.pools().map(|pool| (family(pool), effect(network, pool))).collect();
+    let what = match effects.as_slice() {
+        _ if network.internal => "internal, so nothing gets out or in".to_owned(),
+        [(_, v4), (_, v6)] if v4 != v6 => format!("for IPv4 {v4}; for IPv6 {v6}"),
+        [(_, both), _] => both.clone(),
+        [(family, only)] => format!("{only}; no {}", if *family == "IPv4" { "IPv6" } else { "IPv4" }),
+        _ => "no addresses, so nothing gets out or in".to_owned(),
+    };
+    let within = if network.bridge.icc { "" } else { "; its containers do not reach each other" };
+    format!("{}: {what}{within}", network.name)
+}
+
+fn family(pool: &AddressPool) -> &'static str {
+    if pool.subnet.addr().is_ipv4() { "IPv4" } else { "IPv6" }
+}
+
+/// What happens to a packet on its way out, and which ones come in.
+fn effect(network: &Network, pool: &AddressPool) -> String {
+    let mode = network.gateway_mode(pool);
+    let options = &network.bridge;
+    let asked = match pool.subnet.addr().is_ipv4() {
+        true => options.host_ipv4.map(IpAddr::from),
+        false => options.host_ipv6.map(IpAddr::from),
+    };
+    let out = match asked {
+        _ if !mode.is_nat() || !options.masquerade => "sources stay as they are on the way out".to_owned(),
+        Some(address) => format!("sources become {address} on the way out"),
+        None => "sources become the host's on the way out".to_owned(),
+    };
+    let inward = match mode {
+        GatewayMode::Nat => "only answers come in",
+        GatewayMode::NatUnprotected => "all but other networks' containers come in",
+        GatewayMode::Routed => "answers and ICMP come in",
+        GatewayMode::Isolated => "nothing comes in",
+    };
+    format!("{out}, {inward}")
+}
+
+fn add_bridge(plan: &mut Plan, instance: &Instance, network: &Network) {
+    let name = network.bridge_name.clone();
+    let add = LinkOp::AddBridge {
+        name: name.clone(),
+        mark: instance.bridge_mark(network),
+        mtu: network.bridge.mtu,
+    };
+    plan.push(add, format!("{}: a bridge with an address that does not change with its ports", network.name));
+    let forwards = network.pools().any(|pool| network.needs_forwarding(pool) && pool.subnet.addr().is_ipv4());
+    let devconf = if forwards { vec![(DevConf::Forwarding, true)] } else { Vec::new() };
+    let why = match forwards {
+        true => "no address that the kernel makes up; packets from containers may be forwarded",
+        false => "no address that the kernel makes up",
+    };
+    let settings = LinkSettings { no_autoconf: true, devconf, ..LinkSettings::default() };
+    plan.push(set(&name, settings), format!("{}: {why}", network.name));
+}
+
+fn add_forwarding(plan: &mut Plan, network: &Network, host: &HostSwitches) {
+    let needs = |v4: bool| {
+        network.pools().any(|pool| network.needs_forwarding(pool) && pool.subnet.addr().is_ipv4() == v4)
+    };
+    if needs(true) && !host.ipv4_forward {
+        let why = format!(
+            "{}: the host must pass packets on; `pontoon system prune` switches it back",
+            network.name
+        );
+        plan.push(switch(IPV4_FORWARD.to_owned(), "1", "0"), why);
+    }
+    if needs(false) && !host.ipv6_forward {
+        for uplink in &host.ra_uplinks {
+            let why = format!(
+                "{uplink} has its default route from router advertisements, which a forwarding host \
+                               ignores unless this is 2; `pontoon system prune` switches it back"
+            );
+            plan.push(switch(format!("net/ipv6/conf/{uplink}/accept_ra"), "2", "1"), why);
+        }
+        let why = format!(
+            "{}: the host must pass IPv6 packets on; `pontoon system prune` switches it back",
+            network.name
+        );
+        plan.push(switch(IPV6_FORWARD.to_owned(), "1", "0"), why);
+    }
+}
+
+fn switch(key: String, value: &str, previous: &str) -> SysctlOp {
+    SysctlOp { netns: Netns::Host, key, value: value.to_owned(), previous: Some(previous.to_owned()) }
+}
+
+fn address(bridge: &IfName, pool: &AddressPool) -> AddressOp {
+    AddressOp::Add { netns: Netns::Host, link: bridge.clone(), address: pool.gateway_net() }
+}
+
+fn set(name: &IfName, settings: LinkSettings) -> LinkOp {
+    LinkOp::Set { netns: Netns::Host, name: name.clone(), settings }
+}

@@ -1,0 +1,165 @@
+//! The files that make names work inside a sandbox: resolv.conf and hosts, composed from the host's.
+//!
+//! Source: resolv.conf(5), hosts(5).
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+/// What a resolv.conf says.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ResolvConf {
+    /// Servers, in order. A scope (`%eth0`) means nothing in another namespace, so those servers are left out.
+    pub nameservers: Vec<IpAddr>,
+    /// Search domains; the last `search` or `domain` line counts.
+    pub search: Vec<String>,
+    /// Options.
+    pub options: Vec<String>,
+}
+
+impl ResolvConf {
+    /// Reads a resolv.conf; what is not understood is passed over, as the C library does.
+    pub fn parse(text: &str) -> Self {
+        let mut parsed = Self::default();
+        for line in text.lines() {
+            let line = line.split(['#', ';']).next().unwrap_or("");
+            let mut words = line.split_whitespace();
+            match words.next() {
+                Some("nameserver") => {
+                    parsed.nameservers.extend(words.next().and_then(|word| word.parse::<IpAddr>().ok()))
+                }
+                Some("search" | "domain") => parsed.search = words.map(str::to_owned).collect(),
+                Some("options") => parsed.options.extend(words.map(str::to_owned)),
+                _ => {}
+            }
+        }
+        parsed
+    }
+
+    /// Whether every server is this host's own loopback, which a container cannot reach.
+    pub fn is_loopback_only(&self) -> bool {
+        self.nameservers.iter().all(IpAddr::is_loopback)
+    }
+}
+
+/// What a person asked for instead of the host's.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Asked<'a> {
+    /// `--dns`
+    pub nameservers: &'a [IpAddr],
+    /// `--dns-search`; a single `.` means none.
+    pub search: &'a [String],
+    /// `--dns-option`
+    pub options: &'a [String],
+}
+
+/// The first line of a sandbox's files: whose they are.
+pub fn mark(name: &str, id: &str) -> String {
+    format!("# Written by pontoon for {name} ({id}); the host's file is untouched.")
+}
+
+/// A sandbox's resolv.conf, and whether it names no server at all.
+///
+/// `mark` is its first line.
+/// `host` is the host's; `upstream` is the one with the real servers behind a local resolver
+/// (`/run/systemd/resolve/resolv.conf`), which counts when the host's names loopback alone.
+pub fn resolv_conf(
+    mark: &str,
+    host: &ResolvConf,
+    upstream: Option<&ResolvConf>,
+    asked: &Asked<'_>,
+) -> (String, bool) {
+    let base = if host.is_loopback_only() { upstream.unwrap_or(host) } else { host };
+    let given: &[IpAddr] = if asked.nameservers.is_empty() { &base.nameservers } else { asked.nameservers };
+    let usable = |server: &&IpAddr| !asked.nameservers.is_empty() || !server.is_loopback();
+    let servers: Vec<&IpAddr> = given.iter().filter(usable).collect();
+    let search = if asked.search.is_empty() { &base.search } else { asked.search };
+    let options = if asked.options.is_empty() { &base.options } else { asked.options };
+    let mut text = format!("{mark}\n");
+    for server in &servers {
+        writeln!(text, "nameserver {server}").expect("writing to a String cannot fail");
+    }
+    if !search.is_empty() && *search != ["."] {
+        writeln!(text, "search {}", search.join(" ")).expect("writing to a String cannot fail");
+    }
+    if !options.is_empty() {
+        writeln!(text, "options {}", options.join(" ")).expect("writing to a String cannot fail");
+    }
+    (text, servers.is_empty())
+}
+
+/// A sandbox's hosts file: loopback, itself, and what was asked for.
+pub fn hosts(
+    mark: &str,
+    hostname: &str,
+    name: &str,
+    addresses: &[IpAddr],
+    extra: &[(String, IpAddr)],
+) -> String {
+    let mut text = format!(
+        "{mark}\n127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::\tip6-localnet\nff00::\tip6-mcastprefix\n\
+         ff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n",
+    );
+    let names = if hostname == name { hostname.to_owned() } else { format!("{hostname} {name}") };
+    for address in addresses {
+        writeln!(text, "{address}\t{names}").expect("writing to a String cannot fail");
+    }
+    for (name, address) in extra {
+        writeln!(text, "{address}\t{name}").expect("writing to a String cannot fail");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn conf(text: &str) -> ResolvConf {
+        ResolvConf::parse(text)
+    }
+
+    #[test]
+    fn a_resolv_conf_is_read_as_the_c_library_does() {
+        let parsed = conf(
+            "# x\nnameserver 10.0.0.1 # y\nnameserver bad\nnameserver fe80::1%eth0\nsearch a b\nsearch c\noptions ndots:2\noptions edns0\n",
+        );
+        assert_eq!(parsed.nameservers, ["10.0.0.1".parse::<IpAddr>().unwrap()]);
+        assert_eq!(
+            (parsed.search, parsed.options),
+            (vec!["c".to_owned()], vec!["ndots:2".to_owned(), "edns0".to_owned()])
+        );
+    }
+
+    #[test]
+    fn a_loopback_resolver_is_seen_through() {
+        let host = conf("nameserver 127.0.0.53\nsearch lan\n");
+        let upstream = conf("nameserver 192.0.2.53\nsearch corp\n");
+        let (text, none) = resolv_conf("# x", &host, Some(&upstream), &Asked::default());
+        assert!(text.contains("nameserver 192.0.2.53\nsearch corp\n") && !none, "{text}");
+        let (text, none) = resolv_conf("# x", &host, None, &Asked::default());
+        assert!(!text.contains("nameserver") && none, "{text}");
+    }
+
+    #[test]
+    fn what_was_asked_for_wins() {
+        let host = conf("nameserver 10.0.0.1\nsearch lan\noptions edns0\n");
+        let asked = Asked {
+            nameservers: &["127.0.0.1".parse().unwrap()],
+            search: &[".".into()],
+            options: &["ndots:1".into()],
+        };
+        let (text, none) = resolv_conf("# x", &host, None, &asked);
+        assert!(text.ends_with("nameserver 127.0.0.1\noptions ndots:1\n") && !none, "{text}");
+    }
+
+    #[test]
+    fn a_container_knows_its_own_name() {
+        let text = hosts(
+            "# x",
+            "web.lan",
+            "web",
+            &["10.0.0.2".parse().unwrap()],
+            &[("db".into(), "10.0.0.9".parse().unwrap())],
+        );
+        assert!(text.contains("10.0.0.2\tweb.lan web\n10.0.0.9\tdb\n"));
+    }
+}

@@ -1,0 +1,136 @@
+//! Undo, derived from the plan: each step's opposite in the reverse order.
+
+use std::collections::BTreeSet;
+
+use pontoon_model::op::{AddressOp, FileOp, LinkOp, NeighbourOp, Netns, NetnsOp, NftOp, Op, RouteOp};
+use pontoon_model::{IfName, Step};
+use pontoon_nft::syntax::Command;
+
+use crate::Plan;
+
+impl Plan {
+    /// The plan that takes back what this one does, whether all of it was done or only a beginning.
+    ///
+    /// Every step of it is content when there is nothing to take back. What goes along with a link is left to the
+    /// link. The host's switches ([`Op::Sysctl`]) stay: somebody else may count on them by now; whoever runs the
+    /// plan remembers their previous values. A loopback that was brought up stays up.
+    #[must_use]
+    pub fn undo(&self) -> Self {
+        let made = self.links_made();
+        let steps = self.steps.iter().rev().filter(|step| !goes_along(&step.op, &made));
+        let undone = |step: &Step| {
+            let why = format!("takes back: {}", step.why);
+            opposite(&step.op).map(|op| Step::new(op, why))
+        };
+        Self { steps: steps.filter_map(undone).collect() }
+    }
+
+    fn links_made(&self) -> BTreeSet<(&Netns, &IfName)> {
+        let mut made = BTreeSet::new();
+        for op in self.ops() {
+            match op {
+                Op::Link(LinkOp::AddBridge { name, .. }) => {
+                    made.insert((&Netns::Host, name));
+                }
+                Op::Link(LinkOp::AddVeth { netns, name, peer, .. }) => {
+                    made.insert((netns, name));
+                    made.insert((&peer.netns, &peer.name));
+                }
+                _ => {}
+            }
+        }
+        made
+    }
+}
+
+/// Whether the operation's effect goes when one of the links that the plan made goes.
+fn goes_along(op: &Op, made: &BTreeSet<(&Netns, &IfName)>) -> bool {
+    match op {
+        Op::Address(AddressOp::Add { netns, link, .. })
+        | Op::Neighbour(NeighbourOp::Set { netns, link, .. })
+        | Op::Route(RouteOp::Default { netns, link, previous: None, .. }) => made.contains(&(netns, link)),
+        Op::Route(RouteOp::Default { netns, link, previous: Some((_, previous)), .. }) => {
+            made.contains(&(netns, link)) && made.contains(&(netns, previous))
+        }
+        _ => false,
+    }
+}
+
+fn opposite(op: &Op) -> Option<Op> {
+    match op {
+        Op::Link(op) => link(op).map(Op::Link),
+        Op::Address(AddressOp::Add { netns, link, address }) => {
+            Some(AddressOp::Delete { netns: netns.clone(), link: link.clone(), address: *address }.into())
+        }
+        Op::Route(RouteOp::Default { netns, via, link, previous }) => {
+            Some(route(netns, via, link, previous).into())
+        }
+        Op::Neighbour(NeighbourOp::Set { netns, link, address, .. }) => {
+            Some(NeighbourOp::Delete { netns: netns.clone(), link: link.clone(), address: *address }.into())
+        }
+        Op::Nft(NftOp { commands }) => nft(commands).map(Op::Nft),
+        Op::Netns(NetnsOp::Add { name, id }) => Some(NetnsOp::Delete { name: name.clone(), id: *id }.into()),
+        Op::File(FileOp::Write { path, contents }) => {
+            Some(FileOp::Remove { path: path.clone(), mark: first_line(contents).to_owned() }.into())
+        }
+        Op::Address(AddressOp::Delete { .. })
+        | Op::Route(RouteOp::DeleteDefault { .. })
+        | Op::Neighbour(NeighbourOp::Delete { .. } | NeighbourOp::Announce { .. })
+        | Op::Sysctl(_)
+        | Op::Netns(NetnsOp::Delete { .. })
+        | Op::File(FileOp::Remove { .. }) => None,
+    }
+}
+
+fn link(op: &LinkOp) -> Option<LinkOp> {
+    match op {
+        LinkOp::AddBridge { name, mark, .. } => {
+            Some(LinkOp::Delete { netns: Netns::Host, name: name.clone(), mark: mark.clone() })
+        }
+        LinkOp::AddVeth { netns, name, mark, .. } => {
+            Some(LinkOp::Delete { netns: netns.clone(), name: name.clone(), mark: mark.clone() })
+        }
+        LinkOp::Set { .. } | LinkOp::Delete { .. } | LinkOp::Vanish { .. } | LinkOp::Settle { .. } => None,
+    }
+}
+
+fn route(
+    netns: &Netns,
+    via: &std::net::IpAddr,
+    link: &IfName,
+    previous: &Option<(std::net::IpAddr, IfName)>,
+) -> RouteOp {
+    match previous {
+        Some((via, link)) => {
+            RouteOp::Default { netns: netns.clone(), via: *via, link: link.clone(), previous: None }
+        }
+        None => RouteOp::DeleteDefault { netns: netns.clone(), via: *via, link: link.clone() },
+    }
+}
+
+/// A transaction that made a table is undone by the table's end; elements that were added are removed.
+fn nft(commands: &[Command]) -> Option<NftOp> {
+    let table = commands.iter().find_map(|command| match command {
+        Command::CreateTable { table, .. } => Some(Command::DestroyTable { table: table.clone() }),
+        _ => None,
+    });
+    let undone: Vec<Command> = match table {
+        Some(command) => vec![command],
+        None => commands
+            .iter()
+            .rev()
+            .filter_map(|command| match command {
+                Command::AddElements(elements) | Command::CreateElements(elements) => {
+                    Some(Command::DestroyElements(elements.clone()))
+                }
+                _ => None,
+            })
+            .collect(),
+    };
+    (!undone.is_empty()).then_some(NftOp { commands: undone })
+}
+
+/// A file's mark.
+pub(crate) fn first_line(contents: &str) -> &str {
+    contents.lines().next().unwrap_or_default()
+}

@@ -18,6 +18,7 @@ use pontoon_model::op::{
 use pontoon_model::sandbox::NetnsId;
 use pontoon_model::{Diagnose, Mac, Step};
 use pontoon_netlink::link::LinkIndex;
+use pontoon_nft::syntax::Command;
 
 use crate::announce;
 use crate::error::KernelError;
@@ -94,7 +95,7 @@ pub struct ExecuteError {
     pub why: String,
     /// What went wrong.
     #[source]
-    pub source: Refusal,
+    pub source: Box<Refusal>,
 }
 
 impl Diagnose for ExecuteError {
@@ -297,9 +298,11 @@ impl Executor {
             let done = self.step(0, &step.op, &mut pending).and_then(|()| self.flush(&mut pending));
             match done {
                 Ok(()) | Err((_, Refusal::Gone(_) | Refusal::NoLink(_))) => {}
-                Err((_, source)) => {
-                    failed.push(ExecuteError { step: index, why: step.why.to_string(), source })
-                }
+                Err((_, source)) => failed.push(ExecuteError {
+                    step: index,
+                    why: step.why.to_string(),
+                    source: Box::new(source),
+                }),
             }
         }
         failed
@@ -396,12 +399,23 @@ impl Executor {
         Ok(link.index)
     }
 
+    /// `destroy element` is content without the element, but not without its set or table, which somebody may have
+    /// flushed (`nf_tables_delsetelem()` in net/netfilter/nf_tables_api.c): then each command is tried by itself.
     fn nft(&mut self, op: &NftOp) -> Result<(), Refusal> {
-        let socket = match &mut self.nft {
-            Some(socket) => socket,
-            empty => empty.insert(Socket::open(Protocol::Netfilter)?),
-        };
-        Ok(nftables::apply(socket, &op.commands)?)
+        let socket = self.nft_socket()?;
+        let destroys =
+            |command: &Command| matches!(command, Command::DestroyTable { .. } | Command::DestroyElements(_));
+        match nftables::apply(socket, &op.commands) {
+            Err(error) if error.is_not_found() && op.commands.iter().all(destroys) => {}
+            result => return Ok(result?),
+        }
+        for command in &op.commands {
+            match nftables::apply(socket, std::slice::from_ref(command)) {
+                Err(error) if !error.is_not_found() => return Err(error.into()),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Whether a table is there.
@@ -410,11 +424,14 @@ impl Executor {
     ///
     /// Where the kernel does not tell.
     pub fn has_table(&mut self, table: &pontoon_nft::syntax::TableRef) -> Result<bool, Refusal> {
-        let socket = match &mut self.nft {
+        Ok(nftables::table_exists(self.nft_socket()?, table)?)
+    }
+
+    fn nft_socket(&mut self) -> Result<&mut Socket, KernelError> {
+        Ok(match &mut self.nft {
             Some(socket) => socket,
             empty => empty.insert(Socket::open(Protocol::Netfilter)?),
-        };
-        Ok(nftables::table_exists(socket, table)?)
+        })
     }
 
     /// An announcement is a courtesy: that neighbours learn a little later is no reason to fail.
@@ -439,8 +456,11 @@ impl Executor {
             },
             NetnsOp::Delete { name, id } => {
                 self.release(*id);
-                netns::unpin(name, *id)?;
-                Ok(())
+                match netns::unpin(name, *id) {
+                    // Somebody else has the name by now; ours is gone.
+                    Ok(_) | Err(NetnsError::Foreign { .. }) => Ok(()),
+                    Err(error) => Err(error.into()),
+                }
             }
         }
     }
@@ -458,7 +478,7 @@ fn file(op: &FileOp) -> Result<(), Refusal> {
 
 fn blame(steps: &[Step], (step, source): (usize, Refusal)) -> ExecuteError {
     let why = steps.get(step).map_or_else(String::new, |step| step.why.to_string());
-    ExecuteError { step, why, source }
+    ExecuteError { step, why, source: Box::new(source) }
 }
 
 fn id_of(place: &Where) -> Option<NetnsId> {

@@ -13,8 +13,9 @@ use crate::Host;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot(BTreeMap<String, String>);
 
-/// Timers, lifetimes and counters: they change by themselves.
-const VOLATILE: [&str; 9] = [
+/// Timers, lifetimes, counters and whether a link has carrier: they change by themselves, or with another link.
+const VOLATILE: [&str; 10] = [
+    "operstate",
     "hello_timer",
     "tcn_timer",
     "topology_change_timer",
@@ -25,6 +26,9 @@ const VOLATILE: [&str; 9] = [
     "used",
     "updated",
 ];
+
+/// Flags that say whether a link has carrier.
+const CARRIER: [&str; 4] = ["LOWER_UP", "NO-CARRIER", "linkdown", "dead"];
 
 /// What iproute2 knows: the section's name, the command.
 ///
@@ -169,7 +173,10 @@ fn strip(value: &mut Value) {
             fields.retain(|name, _| !VOLATILE.contains(&name.as_str()));
             fields.values_mut().for_each(strip);
         }
-        Value::Array(values) => values.iter_mut().for_each(strip),
+        Value::Array(values) => {
+            values.retain(|value| !value.as_str().is_some_and(|flag| CARRIER.contains(&flag)));
+            values.iter_mut().for_each(strip);
+        }
         _ => {}
     }
 }

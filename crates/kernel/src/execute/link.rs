@@ -24,7 +24,7 @@ impl Executor {
             LinkOp::AddBridge { name, mark, mtu } => {
                 self.turn_to(&Where::Host, pending)?;
                 pending.bridge(step, name, mark, *mtu);
-                Ok(())
+                self.made(step, &Where::Host, name, mark, pending)
             }
             LinkOp::AddVeth { netns, name, mark, master, peer, mtu } => {
                 let master = match master {
@@ -67,7 +67,22 @@ impl Executor {
         let first = (id_of(veth.netns), veth.name.to_string());
         let second = (id_of(&veth.peer.netns), veth.peer.name.to_string());
         pending.purposes.push((step, Purpose::Veth { first, second }));
-        pending.mark(step, veth.name, veth.mark);
+        self.made(step, veth.netns, veth.name, veth.mark, pending)
+    }
+
+    /// Marks a new link once it is known to be the new one: a batch goes on after a refusal, and would mark (and
+    /// change) the link that has the name already, which the undo would then take for ours.
+    fn made(
+        &mut self,
+        step: usize,
+        netns: &Where,
+        name: &IfName,
+        mark: &LinkMark,
+        pending: &mut Pending,
+    ) -> Result<(), (usize, Refusal)> {
+        self.flush(pending)?;
+        self.turn_to(netns, pending)?;
+        pending.mark(step, name, mark);
         Ok(())
     }
 
@@ -133,7 +148,6 @@ impl Pending {
         };
         self.requests.new_link(&link);
         self.purposes.push((step, Purpose::Must));
-        self.mark(step, name, mark);
     }
 
     fn mark(&mut self, step: usize, name: &IfName, mark: &LinkMark) {

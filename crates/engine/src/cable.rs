@@ -1,0 +1,219 @@
+//! Cables: straight from one container to another, or to the host.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use pontoon_model::endpoint::{Cable, CableEnd};
+use pontoon_model::op::Netns;
+use pontoon_model::{ContainerRef, EndpointId, IfName, Mac, Sandbox, SandboxId};
+use pontoon_store::{Recovery, Subject};
+
+use crate::journal::{Prepared, Preparing, random};
+use crate::recover::clean;
+use crate::resolve::{self, Target};
+use crate::time::now;
+use crate::{Engine, EngineError, Outcome};
+
+/// One end as it was asked for.
+#[derive(Debug, Clone)]
+pub struct EndSpec {
+    /// The container, or the host.
+    pub place: Option<ContainerRef>,
+    /// The interface's name; the first free `ethN` (for the host, one made from the cable's id) when not given.
+    pub ifname: Option<IfName>,
+    /// Addresses with their prefix lengths.
+    pub addresses: Vec<IpNet>,
+    /// Router for a default route through this end.
+    pub gateway: Option<IpAddr>,
+}
+
+/// Where one end goes.
+struct End<'a> {
+    spec: &'a EndSpec,
+    target: Option<Target>,
+}
+
+impl End<'_> {
+    fn netns(&self) -> Netns {
+        self.target.as_ref().map_or(Netns::Host, |target| target.netns.clone())
+    }
+
+    fn name(&self) -> String {
+        self.target.as_ref().map_or_else(|| "the host".to_owned(), |target| target.sandbox.name.to_string())
+    }
+}
+
+impl Engine {
+    /// Lays a cable between two containers, or a container and the host.
+    ///
+    /// # Errors
+    ///
+    /// If one is not there, or a name is taken; if the kernel refuses, after undoing everything.
+    pub fn link(
+        &mut self,
+        first: &EndSpec,
+        second: &EndSpec,
+        mtu: Option<u32>,
+    ) -> Result<Outcome<Cable>, EngineError> {
+        // The host's end is made first: it is the one that a plan can always name.
+        let (first, second) = if second.place.is_none() { (second, first) } else { (first, second) };
+        let mut ends = [self.cable_end(first)?, self.cable_end(second)?];
+        let instance = self.instance().clone();
+        let id = EndpointId::from_bytes(random()?);
+        let macs = [instance.veth_mark(&id).mac, Mac::local(random()?)];
+        self.change(
+            |at| {
+                let mut named: Vec<CableEnd> = Vec::new();
+                for (end, mac) in ends.iter_mut().zip(macs) {
+                    if let Some(target) = &mut end.target {
+                        resolve::put_new(at.tx, target)?;
+                        // The same new namespace at both ends is new only once.
+                        target.is_new = false;
+                    }
+                    let ifname = interface(at, end, &named, &id)?;
+                    let sandbox = end.target.as_ref().map(|target| target.sandbox.id.clone());
+                    named.push(CableEnd { sandbox, ifname, mac, addresses: end.spec.addresses.clone() });
+                }
+                let [first, second]: [CableEnd; 2] = named.try_into().expect("there are two ends");
+                let cable = Cable { id: id.clone(), ends: [first, second], mtu, created: now() };
+                at.tx.cable_put(&cable)?;
+                let (netns, names) = ([ends[0].netns(), ends[1].netns()], [ends[0].name(), ends[1].name()]);
+                let mut plan = pontoon_plan::cable::lay(
+                    &instance,
+                    &cable,
+                    [&netns[0], &netns[1]],
+                    [&names[0], &names[1]],
+                );
+                for ((end, made), netns) in ends.iter().zip(&cable.ends).zip(&netns) {
+                    if let Some(via) = end.spec.gateway {
+                        plan.append(pontoon_plan::cable::default_route(
+                            netns,
+                            &made.ifname,
+                            via,
+                            &end.name(),
+                        ));
+                    }
+                }
+                let subject = Subject::Cable(cable.id.clone());
+                let what = format!("link {} and {}", names[0], names[1]);
+                Ok(Prepared { value: cable, plan, subject, recovery: Recovery::Undo, what })
+            },
+            |_, _| Ok(()),
+        )
+    }
+
+    fn cable_end<'a>(&mut self, spec: &'a EndSpec) -> Result<End<'a>, EngineError> {
+        let target = spec.place.as_ref().map(|place| self.target(place)).transpose()?;
+        Ok(End { spec, target })
+    }
+
+    /// Takes away the cables between two containers (or a container and the host).
+    ///
+    /// # Errors
+    ///
+    /// If there is none between them.
+    pub fn unlink(
+        &mut self,
+        first: Option<&ContainerRef>,
+        second: Option<&ContainerRef>,
+    ) -> Result<Vec<Outcome<Cable>>, EngineError> {
+        let ids = [self.sandbox_of(first)?, self.sandbox_of(second)?];
+        let swapped = [ids[1].clone(), ids[0].clone()];
+        let between = |cable: &Cable| {
+            let ends = [cable.ends[0].sandbox.clone(), cable.ends[1].sandbox.clone()];
+            ends == ids || ends == swapped
+        };
+        let cables: Vec<Cable> = self.store.read(|tx| tx.cables())?.into_iter().filter(between).collect();
+        if cables.is_empty() {
+            let name = |place: Option<&ContainerRef>| {
+                place.map_or_else(|| "the host".to_owned(), ToString::to_string)
+            };
+            return Err(EngineError::NoCable { first: name(first), second: name(second) });
+        }
+        cables.into_iter().map(|cable| self.remove_cable(cable)).collect()
+    }
+
+    fn sandbox_of(&mut self, place: Option<&ContainerRef>) -> Result<Option<SandboxId>, EngineError> {
+        place.map(|place| self.target(place).map(|target| target.sandbox.id)).transpose()
+    }
+
+    /// Takes a cable away.
+    pub(crate) fn remove_cable(&mut self, cable: Cable) -> Result<Outcome<Cable>, EngineError> {
+        let instance = self.instance().clone();
+        self.change(
+            |at| {
+                let sandboxes = sandboxes(at, &cable)?;
+                let (plan, what) = removal(&instance, &cable, &sandboxes);
+                let subject = Subject::Cable(cable.id.clone());
+                Ok(Prepared { value: cable, plan, subject, recovery: Recovery::Finish, what })
+            },
+            |tx, cable| clean(tx, &Subject::Cable(cable.id.clone())),
+        )
+    }
+}
+
+/// The steps that take a cable away, and what they are about.
+pub(crate) fn removal(
+    instance: &pontoon_plan::Instance,
+    cable: &Cable,
+    sandboxes: &BTreeMap<SandboxId, Sandbox>,
+) -> (pontoon_plan::Plan, String) {
+    let sandbox = |index: usize| cable.ends[index].sandbox.as_ref().and_then(|id| sandboxes.get(id));
+    let name = |index: usize| {
+        sandbox(index).map_or_else(|| "the host".to_owned(), |sandbox| sandbox.name.to_string())
+    };
+    let first = sandbox(0).map_or(Netns::Host, resolve::netns);
+    let names = [name(0), name(1)];
+    let plan = pontoon_plan::cable::remove(instance, cable, &first, [&names[0], &names[1]]);
+    (plan, format!("unlink {} and {}", names[0], names[1]))
+}
+
+fn sandboxes(at: &Preparing<'_, '_>, cable: &Cable) -> Result<BTreeMap<SandboxId, Sandbox>, EngineError> {
+    let mut found = BTreeMap::new();
+    for id in cable.ends.iter().filter_map(|end| end.sandbox.clone()) {
+        if let Some(sandbox) = at.tx.sandbox(&id)? {
+            found.insert(id, sandbox);
+        }
+    }
+    Ok(found)
+}
+
+fn interface(
+    at: &mut Preparing<'_, '_>,
+    end: &End<'_>,
+    before: &[CableEnd],
+    id: &EndpointId,
+) -> Result<IfName, EngineError> {
+    let sandbox = end.target.as_ref().map(|target| target.sandbox.id.clone());
+    let (endpoints, cables) = match &sandbox {
+        Some(id) => (at.tx.endpoints_of_sandbox(id)?, at.tx.cables_of_sandbox(id)?),
+        None => (Vec::new(), Vec::new()),
+    };
+    let netns = end.netns();
+    let mut taken = |name: &IfName| -> Result<bool, EngineError> {
+        let mut ends = cables.iter().flat_map(|cable| &cable.ends).chain(before);
+        let known = ends.any(|other| other.sandbox == sandbox && other.ifname == *name)
+            || endpoints.iter().any(|endpoint| endpoint.ifname == *name);
+        Ok(known || at.executor.link(&netns, name.as_str())?.is_some())
+    };
+    if let Some(name) = end.spec.ifname.clone() {
+        let container = end.name();
+        return if taken(&name)? {
+            Err(EngineError::InterfaceTaken { container, name: name.into() })
+        } else {
+            Ok(name)
+        };
+    }
+    if sandbox.is_none() {
+        return Ok(pontoon_model::Endpoint::derived_host_ifname(id));
+    }
+    let mut number = 0_u32;
+    loop {
+        let name: IfName = format!("eth{number}").parse()?;
+        if !taken(&name)? {
+            return Ok(name);
+        }
+        number += 1;
+    }
+}

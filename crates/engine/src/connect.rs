@@ -1,0 +1,464 @@
+//! Connecting a container to a network, and disconnecting it.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use pontoon_kernel::route;
+use pontoon_model::endpoint::EndpointState;
+use pontoon_model::network::{AddressPool, Driver};
+use pontoon_model::op::Netns;
+use pontoon_model::option::EndpointOptions;
+use pontoon_model::{ContainerRef, Endpoint, EndpointId, IfName, Mac, Network, Sandbox, lease};
+use pontoon_netlink::route::{DumpRoutes, TABLE_MAIN};
+use pontoon_plan::Plan;
+use pontoon_plan::endpoint::{Attach, DefaultRoutes, Detach, elect};
+use pontoon_store::{Recovery, Subject, Tx};
+
+use crate::journal::{Prepared, Preparing, random};
+use crate::recover::clean;
+use crate::resolve::{self, Target};
+use crate::time::now;
+use crate::{Engine, EngineError, Mode, Outcome};
+
+/// What `network connect` was given.
+#[derive(Debug, Clone, Default)]
+pub struct ConnectSpec {
+    /// The IPv4 address to have.
+    pub ip: Option<Ipv4Addr>,
+    /// The IPv6 address to have.
+    pub ip6: Option<Ipv6Addr>,
+    /// More names.
+    pub aliases: Vec<String>,
+    /// The Ethernet address to have.
+    pub mac: Option<Mac>,
+    /// Whose gateway becomes the default route: the highest.
+    pub gw_priority: i64,
+    /// The interface's name.
+    pub ifname: Option<IfName>,
+    /// Endpoint options.
+    pub options: BTreeMap<String, String>,
+}
+
+/// A network that a new container is to join, and how.
+#[derive(Debug, Clone)]
+pub(crate) struct Joining {
+    pub(crate) network: Network,
+    pub(crate) spec: ConnectSpec,
+    pub(crate) id: EndpointId,
+}
+
+/// A connection that was made or taken away.
+#[derive(Debug, Clone)]
+pub struct Connected {
+    /// The network.
+    pub network: Network,
+    /// The container.
+    pub sandbox: Sandbox,
+    /// Its place on the network.
+    pub endpoint: Endpoint,
+}
+
+/// Which families of default route a namespace has from somebody else.
+#[derive(Debug, Clone, Copy, Default)]
+struct ForeignRoutes {
+    v4: bool,
+    v6: bool,
+}
+
+impl Engine {
+    /// Connects a container to a network.
+    ///
+    /// # Errors
+    ///
+    /// If either is not there, they are connected, or an address or name cannot be had; if the kernel refuses, after
+    /// undoing everything.
+    pub fn connect(
+        &mut self,
+        network: &str,
+        container: &ContainerRef,
+        spec: &ConnectSpec,
+    ) -> Result<Outcome<Connected>, EngineError> {
+        let found = self.network_or_default(network)?;
+        refuse_builtin(&found, "connected by hand")?;
+        let mut target = self.target(container)?;
+        let foreign = self.foreign_routes(&target)?;
+        let instance = self.instance().clone();
+        let id = EndpointId::from_bytes(random()?);
+        self.change(
+            |at| {
+                resolve::put_new(at.tx, &mut target)?;
+                let request = Request { instance: &instance, target: &target, spec, foreign, id };
+                let (connected, plan) = request.prepare(at, &found)?;
+                let subject = Subject::Endpoint(connected.endpoint.id.clone());
+                let what = format!("connect {} to {}", connected.sandbox.name, connected.network.name);
+                Ok(Prepared { value: connected, plan, subject, recovery: Recovery::Undo, what })
+            },
+            |tx, connected| {
+                let ready = Endpoint { state: EndpointState::Ready, ..connected.endpoint.clone() };
+                tx.endpoint_put(&ready)
+            },
+        )
+    }
+
+    /// Disconnects a container from a network.
+    ///
+    /// A container or link that is gone already does not hinder it.
+    ///
+    /// # Errors
+    ///
+    /// If the network is not there or the container is not on it.
+    pub fn disconnect(
+        &mut self,
+        network: &str,
+        container: &ContainerRef,
+    ) -> Result<Outcome<Connected>, EngineError> {
+        let network = self.store.read(|tx| resolve::network(tx, network))?;
+        refuse_builtin(&network, "disconnected by hand")?;
+        let (sandbox, netns) = self.known_target(&network, container)?;
+        let instance = self.instance().clone();
+        self.change(
+            |at| {
+                let endpoint = at
+                    .tx
+                    .endpoint_on(&network.id, &sandbox.id)?
+                    .ok_or_else(|| not_connected(container, &network))?;
+                let before = default_routes(at.tx, &sandbox, None)?;
+                let after = default_routes(at.tx, &sandbox, Some(&endpoint.id))?;
+                let detach = Detach {
+                    instance: &instance,
+                    network: &network,
+                    endpoint: &endpoint,
+                    sandbox: sandbox.name.as_str(),
+                    netns: netns.clone(),
+                    routes: (before, after),
+                };
+                let plan = pontoon_plan::endpoint::detach(&detach);
+                at.tx.endpoint_put(&Endpoint { state: EndpointState::Detaching, ..endpoint.clone() })?;
+                let subject = Subject::Endpoint(endpoint.id.clone());
+                let what = format!("disconnect {} from {}", sandbox.name, network.name);
+                let value = Connected { network: network.clone(), sandbox: sandbox.clone(), endpoint };
+                Ok(Prepared { value, plan, subject, recovery: Recovery::Finish, what })
+            },
+            |tx, connected| clean(tx, &Subject::Endpoint(connected.endpoint.id.clone())),
+        )
+    }
+
+    /// The container on `network` that a reference means, also when it is gone: then there is no namespace.
+    fn known_target(
+        &mut self,
+        network: &Network,
+        container: &ContainerRef,
+    ) -> Result<(Sandbox, Option<Netns>), EngineError> {
+        match self.target(container) {
+            Ok(target) if !target.is_new => Ok((target.sandbox, Some(target.netns))),
+            Ok(_) => self.gone_target(network, container),
+            Err(error) => self.gone_target(network, container).map_err(|_| error),
+        }
+    }
+
+    fn gone_target(
+        &self,
+        network: &Network,
+        container: &ContainerRef,
+    ) -> Result<(Sandbox, Option<Netns>), EngineError> {
+        self.store.read(|tx| {
+            if let ContainerRef::Ours(name) = container {
+                return Ok((resolve::container(tx, name)?, None));
+            }
+            for endpoint in tx.endpoints_of_network(&network.id)? {
+                let sandbox = tx.sandbox(&endpoint.sandbox)?;
+                let meant = |sandbox: &Sandbox| {
+                    sandbox.origin == pontoon_model::sandbox::Origin::Foreign(container.clone())
+                };
+                if let Some(sandbox) = sandbox.filter(meant) {
+                    return Ok((sandbox, None));
+                }
+            }
+            Err(not_connected(container, network))
+        })
+    }
+
+    /// Default routes in somebody else's namespace that are not ours: those stay.
+    fn foreign_routes(&mut self, target: &Target) -> Result<ForeignRoutes, EngineError> {
+        if target.sandbox.is_ours() {
+            return Ok(ForeignRoutes::default());
+        }
+        let filter = DumpRoutes { table: Some(TABLE_MAIN), ..DumpRoutes::default() };
+        let routes = route::list(self.executor.socket(&target.netns)?, &filter)?;
+        let others = |v4: bool| {
+            let default = |route: &&pontoon_netlink::route::Route| {
+                route.destination.is_all()
+                    && route.destination.address.is_ipv4() == v4
+                    && route.protocol != pontoon_netlink::PROTOCOL
+            };
+            routes.iter().any(|route| default(&route))
+        };
+        Ok(ForeignRoutes { v4: others(true), v6: others(false) })
+    }
+}
+
+/// Everything that an attachment is prepared from.
+struct Request<'a> {
+    instance: &'a pontoon_plan::Instance,
+    target: &'a Target,
+    spec: &'a ConnectSpec,
+    foreign: ForeignRoutes,
+    id: EndpointId,
+}
+
+/// The addresses of an endpoint, and whether neighbours may remember somebody else there.
+struct Addresses {
+    v4: Option<Ipv4Addr>,
+    v6: Option<Ipv6Addr>,
+    mac: Mac,
+    announce: bool,
+}
+
+impl Request<'_> {
+    fn prepare(&self, at: &mut Preparing<'_, '_>, found: &Network) -> Result<(Connected, Plan), EngineError> {
+        let (network, sandbox) = (usable(at.tx, found)?, &self.target.sandbox);
+        let options = EndpointOptions::parse(&self.spec.options)?;
+        if at.tx.endpoint_on(&network.id, &sandbox.id)?.is_some() {
+            return Err(EngineError::AlreadyConnected {
+                container: sandbox.name.to_string(),
+                network: network.name.into(),
+            });
+        }
+        let ours = at.tx.endpoints_of_sandbox(&sandbox.id)?;
+        let wanted = self.spec.ifname.clone().or_else(|| options.ifname.clone());
+        let ifname = self.interface(at, &network, &ours, wanted)?;
+        let addresses = self.addresses(at.tx, &network)?;
+        let endpoint = Endpoint {
+            id: self.id.clone(),
+            network: network.id.clone(),
+            sandbox: sandbox.id.clone(),
+            ifname,
+            host_ifname: Endpoint::derived_host_ifname(&self.id),
+            mac: addresses.mac,
+            v4: addresses.v4,
+            v6: addresses.v6,
+            gw_priority: self.spec.gw_priority,
+            aliases: self.spec.aliases.clone(),
+            created: now(),
+            state: EndpointState::Attaching,
+        };
+        let before = default_routes(at.tx, sandbox, None)?;
+        at.tx.endpoint_put(&endpoint)?;
+        let after = self.keep_foreign(at, default_routes(at.tx, sandbox, None)?, &before);
+        let attach = Attach {
+            instance: self.instance,
+            network: &network,
+            endpoint: &endpoint,
+            sandbox: sandbox.name.as_str(),
+            netns: self.target.netns.clone(),
+            first: ours.is_empty(),
+            routes: (before, after),
+            announce: addresses.announce,
+            sysctls: &options.sysctls,
+        };
+        let plan = pontoon_plan::endpoint::attach(&attach);
+        Ok((Connected { network, sandbox: sandbox.clone(), endpoint }, plan))
+    }
+
+    /// The interface's name: the one asked for, or the first number that is free after the network's prefix.
+    fn interface(
+        &self,
+        at: &mut Preparing<'_, '_>,
+        network: &Network,
+        ours: &[Endpoint],
+        wanted: Option<IfName>,
+    ) -> Result<IfName, EngineError> {
+        let cables = at.tx.cables_of_sandbox(&self.target.sandbox.id)?;
+        let mut taken = |name: &IfName| -> Result<bool, EngineError> {
+            let by_cable = cables
+                .iter()
+                .flat_map(|cable| &cable.ends)
+                .any(|end| end.sandbox.as_ref() == Some(&self.target.sandbox.id) && end.ifname == *name);
+            let known = by_cable || ours.iter().any(|endpoint| endpoint.ifname == *name);
+            Ok(known || at.executor.link(&self.target.netns, name.as_str())?.is_some())
+        };
+        if let Some(name) = wanted {
+            let container = self.target.sandbox.name.to_string();
+            return if taken(&name)? {
+                Err(EngineError::InterfaceTaken { container, name: name.into() })
+            } else {
+                Ok(name)
+            };
+        }
+        let mut number = 0_u32;
+        loop {
+            let name: IfName = format!("{}{number}", network.bridge.iface_prefix).parse()?;
+            if !taken(&name)? {
+                return Ok(name);
+            }
+            number += 1;
+        }
+    }
+
+    fn addresses(&self, tx: &Tx<'_>, network: &Network) -> Result<Addresses, EngineError> {
+        let spec = self.spec;
+        let missing =
+            |family, address| EngineError::NoFamily { network: network.name.to_string(), family, address };
+        if let (Some(ip), None) = (spec.ip, &network.v4) {
+            return Err(missing("IPv4", ip.into()));
+        }
+        if let (Some(ip), None) = (spec.ip6, &network.v6) {
+            return Err(missing("IPv6", ip.into()));
+        }
+        let v4 = network
+            .v4
+            .as_ref()
+            .map(|pool| self.address(tx, network, pool, spec.ip.map(IpAddr::V4)))
+            .transpose()?;
+        let v6 = network
+            .v6
+            .as_ref()
+            .map(|pool| self.address(tx, network, pool, spec.ip6.map(IpAddr::V6)))
+            .transpose()?;
+        let derived = v4.or(v6).map(|address| Mac::derived(&network.id, address));
+        let mac = match spec.mac.or(derived) {
+            Some(mac) => mac,
+            None => Mac::local(random()?),
+        };
+        let mut announce = false;
+        for address in v4.into_iter().chain(v6) {
+            let last = tx.lease_take(&network.id, address, &self.id, mac)?;
+            announce |= last.is_some_and(|last| last != mac);
+        }
+        Ok(Addresses { v4: v4.and_then(v4_of), v6: v6.and_then(v6_of), mac, announce })
+    }
+
+    /// The address asked for, once it is known to be one that can be had, or the next one.
+    fn address(
+        &self,
+        tx: &Tx<'_>,
+        network: &Network,
+        pool: &AddressPool,
+        asked: Option<IpAddr>,
+    ) -> Result<IpAddr, EngineError> {
+        match asked {
+            Some(address) => {
+                lease::check_request(pool, address)?;
+                Ok(address)
+            }
+            None => Ok(tx.allocate(&network.id, pool, &self.id)?),
+        }
+    }
+
+    /// A default route of somebody else's in somebody else's namespace stays.
+    fn keep_foreign(
+        &self,
+        at: &mut Preparing<'_, '_>,
+        mut after: DefaultRoutes,
+        before: &DefaultRoutes,
+    ) -> DefaultRoutes {
+        for (foreign, family, after, before) in [
+            (self.foreign.v4, "IPv4", &mut after.v4, &before.v4),
+            (self.foreign.v6, "IPv6", &mut after.v6, &before.v6),
+        ] {
+            if foreign && after != before {
+                after.clone_from(before);
+                at.warnings.push(format!(
+                    "{} has a default route of its own for {family}, which stays as it is",
+                    self.target.sandbox.name
+                ));
+            }
+        }
+        after
+    }
+}
+
+/// The network as it is now, if it can be connected to.
+fn usable(tx: &Tx<'_>, found: &Network) -> Result<Network, EngineError> {
+    let network = tx
+        .network(&found.id)?
+        .ok_or_else(|| EngineError::NoNetwork { name: found.name.to_string(), near: Vec::new() })?;
+    if tx.network_is_removing(&network.id)? {
+        return Err(EngineError::Removing(network.name.into()));
+    }
+    Ok(network)
+}
+
+pub(crate) fn refuse_builtin(network: &Network, what: &'static str) -> Result<(), EngineError> {
+    match network.driver {
+        Driver::Bridge => Ok(()),
+        Driver::Host | Driver::Null => Err(EngineError::Builtin(network.name.to_string(), what)),
+    }
+}
+
+fn not_connected(container: &ContainerRef, network: &Network) -> EngineError {
+    EngineError::NotConnected { container: container.to_string(), network: network.name.to_string() }
+}
+
+/// The default routes that a sandbox's endpoints, without one of them, elect.
+pub(crate) fn default_routes(
+    tx: &Tx<'_>,
+    sandbox: &Sandbox,
+    without: Option<&EndpointId>,
+) -> Result<DefaultRoutes, EngineError> {
+    let mut candidates = Vec::new();
+    for endpoint in tx.endpoints_of_sandbox(&sandbox.id)? {
+        let leaving = endpoint.state == EndpointState::Detaching || Some(&endpoint.id) == without;
+        if let (false, Some(network)) = (leaving, tx.network(&endpoint.network)?) {
+            candidates.push((endpoint, network));
+        }
+    }
+    let borrowed: Vec<(&Endpoint, &Network)> =
+        candidates.iter().map(|(endpoint, network)| (endpoint, network)).collect();
+    Ok(elect(&borrowed))
+}
+
+fn v4_of(address: IpAddr) -> Option<Ipv4Addr> {
+    match address {
+        IpAddr::V4(v4) => Some(v4),
+        IpAddr::V6(_) => None,
+    }
+}
+
+fn v6_of(address: IpAddr) -> Option<Ipv6Addr> {
+    match address {
+        IpAddr::V6(v6) => Some(v6),
+        IpAddr::V4(_) => None,
+    }
+}
+
+impl Engine {
+    /// Prepares the attachments of a new container of ours, in the order of its networks.
+    pub(crate) fn prepare_attachments(
+        instance: &pontoon_plan::Instance,
+        at: &mut Preparing<'_, '_>,
+        target: &Target,
+        wanted: &[Joining],
+    ) -> Result<(Vec<Connected>, Plan), EngineError> {
+        let (mut made, mut plan) = (Vec::new(), Plan::default());
+        for Joining { network, spec, id } in wanted {
+            let request =
+                Request { instance, target, spec, foreign: ForeignRoutes::default(), id: id.clone() };
+            let (connected, steps) = request.prepare(at, network)?;
+            made.push(connected);
+            plan.append(steps);
+        }
+        Ok((made, plan))
+    }
+
+    /// Forgets endpoints on a network whose namespace has gone without a word, as other people's do.
+    ///
+    /// # Errors
+    ///
+    /// If the state cannot be written.
+    pub(crate) fn forget_gone(&mut self, network: &Network) -> Result<(), EngineError> {
+        for endpoint in self.store.read(|tx| tx.endpoints_of_network(&network.id))? {
+            if endpoint.state != EndpointState::Ready || self.mode == Mode::DryRun {
+                continue;
+            }
+            if self.executor.link(&Netns::Host, endpoint.host_ifname.as_str())?.is_none() {
+                let gone = self.store.read(|tx| tx.sandbox(&endpoint.sandbox))?;
+                let name =
+                    gone.map_or_else(|| endpoint.sandbox.short().to_owned(), |sandbox| sandbox.name.into());
+                self.store.transaction(|tx| clean(tx, &Subject::Endpoint(endpoint.id.clone())))?;
+                self.warn(format!("{name} is gone, and no longer on network {}", network.name));
+            }
+        }
+        Ok(())
+    }
+}

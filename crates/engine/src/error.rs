@@ -1,0 +1,424 @@
+//! What can go wrong, and what a person can do about it.
+
+use std::io;
+use std::path::PathBuf;
+
+use pontoon_kernel::error::KernelError;
+use pontoon_kernel::execute::{ExecuteError, Refusal};
+use pontoon_kernel::lock::LockError;
+use pontoon_kernel::netns::NetnsError;
+use pontoon_kernel::process::SpawnError;
+use pontoon_model::config::ConfigError;
+use pontoon_model::diagnose::Diagnose;
+use pontoon_model::mac::MacError;
+use pontoon_model::name::NameError;
+use pontoon_model::option::OptionError;
+use pontoon_model::subnet::SubnetError;
+use pontoon_plan::ipam::{Collision, PoolError, SubnetChoiceError};
+use pontoon_store::{IpamError, LeaseError, StoreError};
+
+/// Why a command could not be carried out. Nothing was changed then, or all of it was undone.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// A privilege is missing.
+    #[error("this needs {missing}, which you do not have here")]
+    Privilege {
+        /// The capabilities.
+        missing: &'static str,
+    },
+    /// `--root` is not a path.
+    #[error("could not use {} as root", path.display())]
+    Root {
+        /// As given.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// A configuration file cannot be read.
+    #[error("could not read {}", path.display())]
+    ReadConfig {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// A configuration file is wrong.
+    #[error("{} is wrong", path.display())]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// How.
+        #[source]
+        source: ConfigError,
+    },
+    /// A folder or file of the state cannot be written.
+    #[error("could not write {}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// No network is called so.
+    #[error("there is no network `{name}`")]
+    NoNetwork {
+        /// As given.
+        name: String,
+        /// Names that look like it.
+        near: Vec<String>,
+    },
+    /// Several networks' ids begin so.
+    #[error("several networks' ids begin with `{0}`")]
+    AmbiguousNetwork(String),
+    /// A network is called so already.
+    #[error("there is already a network `{0}`")]
+    NetworkExists(String),
+    /// The network is one of those that are always there.
+    #[error("network `{0}` is always there and cannot be {1}")]
+    Builtin(String, &'static str),
+    /// The network is being removed.
+    #[error("network `{0}` is being removed")]
+    Removing(String),
+    /// The network has endpoints.
+    #[error("network `{network}` is in use by {}", list(.users))]
+    NetworkInUse {
+        /// Its name.
+        network: String,
+        /// The containers on it.
+        users: Vec<String>,
+    },
+    /// A network cannot be combined so.
+    #[error("{0}")]
+    Definition(#[from] DefinitionError),
+    /// No container is called so.
+    #[error("there is no container `{name}`")]
+    NoContainer {
+        /// As given.
+        name: String,
+        /// Names that look like it.
+        near: Vec<String>,
+    },
+    /// Several containers' ids begin so.
+    #[error("several containers' ids begin with `{0}`")]
+    AmbiguousContainer(String),
+    /// A container is called so already.
+    #[error("there is already a container `{0}`")]
+    ContainerExists(String),
+    /// The container does not run.
+    #[error("container `{0}` is not running")]
+    NotRunning(String),
+    /// The container runs.
+    #[error("container `{0}` is running")]
+    Running(String),
+    /// The container did not end.
+    #[error("container `{0}` did not end in time")]
+    StillThere(String),
+    /// The container has no namespace of its own.
+    #[error("container `{name}` has the network of {whose}: it cannot be {what} on its own")]
+    SharedNetwork {
+        /// Its name.
+        name: String,
+        /// Whose network.
+        whose: String,
+        /// What cannot be done.
+        what: &'static str,
+    },
+    /// The namespace is the host's own.
+    #[error("`{0}` is the host's own network namespace, not a container's")]
+    HostNamespace(String),
+    /// The kind of reference cannot be followed yet.
+    #[error("`{0}` cannot be looked up: Pontoon does not ask that engine yet")]
+    ForeignEngine(String),
+    /// The container is on the network.
+    #[error("container `{container}` is already connected to network `{network}`")]
+    AlreadyConnected {
+        /// The container.
+        container: String,
+        /// The network.
+        network: String,
+    },
+    /// The container is not on the network.
+    #[error("container `{container}` is not connected to network `{network}`")]
+    NotConnected {
+        /// The container.
+        container: String,
+        /// The network.
+        network: String,
+    },
+    /// No cable connects the two.
+    #[error("there is no cable between {first} and {second}")]
+    NoCable {
+        /// One end.
+        first: String,
+        /// The other.
+        second: String,
+    },
+    /// The interface name is taken in the container.
+    #[error("container `{container}` already has an interface `{name}`")]
+    InterfaceTaken {
+        /// The container.
+        container: String,
+        /// The interface.
+        name: String,
+    },
+    /// The bridge's name is taken on the host.
+    #[error("the host already has an interface `{0}`")]
+    BridgeTaken(String),
+    /// An address was asked for of a family that the network has not.
+    #[error("network `{network}` has no {family} subnet for address {address}")]
+    NoFamily {
+        /// The network.
+        network: String,
+        /// `IPv4` or `IPv6`.
+        family: &'static str,
+        /// The address.
+        address: std::net::IpAddr,
+    },
+    /// A subnet cannot be chosen.
+    #[error(transparent)]
+    Choice(#[from] SubnetChoiceError),
+    /// A subnet collides.
+    #[error(transparent)]
+    Collision(#[from] Collision),
+    /// Gateway, range or auxiliary addresses do not fit.
+    #[error(transparent)]
+    Pool(#[from] PoolError),
+    /// A subnet is not one.
+    #[error(transparent)]
+    Subnet(#[from] SubnetError),
+    /// An option is wrong.
+    #[error(transparent)]
+    Option(#[from] OptionError),
+    /// A name is not one.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// A MAC address is not one.
+    #[error(transparent)]
+    Mac(#[from] MacError),
+    /// An address cannot be asked for.
+    #[error(transparent)]
+    Address(#[from] pontoon_model::lease::AddressError),
+    /// No address is left.
+    #[error(transparent)]
+    Ipam(#[from] IpamError),
+    /// An address cannot be had.
+    #[error(transparent)]
+    Lease(#[from] LeaseError),
+    /// The state cannot be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A lock cannot be had.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The kernel refuses.
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+    /// A namespace cannot be used.
+    #[error(transparent)]
+    Netns(#[from] NetnsError),
+    /// The kernel refuses to tell or to let in.
+    #[error(transparent)]
+    Refusal(#[from] Refusal),
+    /// A step failed; what was done before it was undone.
+    #[error(transparent)]
+    Execute(#[from] ExecuteError),
+    /// There is no terminal to be had.
+    #[error("could not open a terminal for the container")]
+    Terminal(#[source] io::Error),
+    /// A detached container could not be started.
+    #[error("{}", .0.message)]
+    Keeper(crate::run::StartFailure),
+    /// A process cannot be started or watched.
+    #[error(transparent)]
+    Spawn(#[from] SpawnError),
+}
+
+/// Why a network cannot be what it was asked to be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DefinitionError {
+    /// Neither family is wanted.
+    #[error("a network needs IPv4 or IPv6")]
+    NoFamily,
+    /// More than one subnet of a family.
+    #[error("{0} {1} subnets were given: a bridge network has one of each family")]
+    Subnets(usize, &'static str),
+    /// A subnet of a family that is switched off.
+    #[error("subnet {0} was given, but {1} is switched off")]
+    FamilyOff(ipnet::IpNet, &'static str),
+    /// A gateway, range or auxiliary address that lies in no subnet.
+    #[error("{what} {value} lies in none of the network's subnets")]
+    Stray {
+        /// `gateway`, `range` or `auxiliary address`.
+        what: &'static str,
+        /// As given.
+        value: String,
+    },
+    /// Isolated gateways are for internal networks.
+    #[error("gateway mode `isolated` is for internal networks")]
+    IsolatedOutside,
+    /// An MTU too small for IPv6.
+    #[error("an MTU of {0} is too small for IPv6: 1280 at least (RFC 8200)")]
+    SmallMtu(u32),
+    /// A driver that does not exist.
+    #[error("there is no driver `{0}`")]
+    Driver(String),
+}
+
+impl Diagnose for DefinitionError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::NoFamily => "network-without-family",
+            Self::Subnets(..) => "too-many-subnets",
+            Self::FamilyOff(..) => "family-off",
+            Self::Stray { .. } => "stray-address",
+            Self::IsolatedOutside => "isolated-not-internal",
+            Self::SmallMtu(_) => "mtu-too-small",
+            Self::Driver(_) => "unknown-driver",
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoFamily => Some("leave out --ipv4=false, or add --ipv6".into()),
+            Self::Subnets(..) => Some("create a second network and connect the container to both".into()),
+            Self::FamilyOff(_, "IPv6") => Some("add --ipv6".into()),
+            Self::FamilyOff(..) => Some("leave out --ipv4=false".into()),
+            Self::Stray { .. } => Some("give the --subnet that it lies in".into()),
+            Self::IsolatedOutside => Some("add --internal, or leave the gateway mode out".into()),
+            Self::SmallMtu(_) => None,
+            Self::Driver(_) => Some(
+                "`bridge` is the driver for networks of containers; `host` and `null` are the networks `host` and \
+                 `none`, which are always there"
+                    .into(),
+            ),
+        }
+    }
+}
+
+impl Diagnose for EngineError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Privilege { .. } => "missing-privilege",
+            Self::Root { .. } => "bad-root",
+            Self::ReadConfig { .. } => "config-unreadable",
+            Self::Config { source, .. } => source.code(),
+            Self::Write { .. } => "state-unwritable",
+            Self::NoNetwork { .. } => "no-such-network",
+            Self::AmbiguousNetwork(_) => "ambiguous-network",
+            Self::NetworkExists(_) => "network-exists",
+            Self::Builtin(..) => "builtin-network",
+            Self::Removing(_) => "network-removing",
+            Self::NetworkInUse { .. } => "network-in-use",
+            Self::NoContainer { .. } => "no-such-container",
+            Self::AmbiguousContainer(_) => "ambiguous-container",
+            Self::ContainerExists(_) => "container-exists",
+            Self::NotRunning(_) => "container-not-running",
+            Self::Running(_) => "container-running",
+            Self::StillThere(_) => "container-did-not-end",
+            Self::SharedNetwork { .. } => "shared-network",
+            Self::HostNamespace(_) => "host-namespace",
+            Self::ForeignEngine(_) => "engine-not-asked",
+            Self::AlreadyConnected { .. } => "already-connected",
+            Self::NotConnected { .. } => "not-connected",
+            Self::NoCable { .. } => "no-such-cable",
+            Self::Terminal(_) => "no-terminal",
+            Self::Keeper(_) => "container-not-started",
+            Self::InterfaceTaken { .. } => "interface-taken",
+            Self::BridgeTaken(_) => "bridge-name-taken",
+            Self::NoFamily { .. } => "no-such-family",
+            other => other.inner().map_or("error", |inner| inner.code()),
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Privilege { .. } => Some(
+                "run it as root, or on a throw-away host where you are root: `pontoon lab -- pontoon …`"
+                    .into(),
+            ),
+            Self::Config { source, .. } => source.hint(),
+            Self::NoNetwork { near, .. } if !near.is_empty() => {
+                Some(format!("did you mean {}?", near.join(" or ")))
+            }
+            Self::NoNetwork { .. } => Some("`pontoon network ls` shows them".into()),
+            Self::NoContainer { near, .. } if !near.is_empty() => {
+                Some(format!("did you mean {}?", near.join(" or ")))
+            }
+            Self::NoContainer { .. } => {
+                Some("`pontoon ps -a` shows yours; others are pid:N, netns:NAME or netns:/PATH".into())
+            }
+            Self::AmbiguousNetwork(_) | Self::AmbiguousContainer(_) => {
+                Some("give more digits, or the name".into())
+            }
+            Self::NetworkInUse { network, users } => Some(format!(
+                "`pontoon network disconnect {network} {}` first",
+                users.first().map_or("CONTAINER", String::as_str)
+            )),
+            Self::ContainerExists(name) => Some(format!("`pontoon rm -f {name}`, or choose another --name")),
+            Self::Running(name) => Some(format!("`pontoon stop {name}` first, or `pontoon rm -f {name}`")),
+            Self::SharedNetwork { whose, .. } => Some(format!("name {whose} instead")),
+            Self::HostNamespace(_) => {
+                Some("a process of the host has no network of its own to connect".into())
+            }
+            Self::ForeignEngine(name) => {
+                let engine = name.split(':').next().unwrap_or("docker");
+                Some(format!(
+                    "its process id does as well: pid:$({engine} inspect -f '{{{{.State.Pid}}}}' {})",
+                    name.split_once(':').map_or("NAME", |(_, name)| name)
+                ))
+            }
+            Self::Keeper(failure) => failure.hint.clone(),
+            Self::InterfaceTaken { .. } => Some("leave --ifname out, or choose another".into()),
+            Self::BridgeTaken(_) => {
+                Some("choose another com.docker.network.bridge.name, or leave it out".into())
+            }
+            Self::NoFamily { family: "IPv6", .. } => Some("create the network with --ipv6".into()),
+            other => other.inner().and_then(Diagnose::hint),
+        }
+    }
+}
+
+impl EngineError {
+    /// A terminal of its own for a container, if it is to have one.
+    pub(crate) fn open_terminal(wanted: bool) -> Result<Option<pontoon_kernel::terminal::Pty>, Self> {
+        let opened = wanted.then(pontoon_kernel::terminal::Pty::open).transpose();
+        opened.map_err(|errno| Self::Terminal(errno.into()))
+    }
+
+    /// The error that this one stands for, where it is somebody else's.
+    fn inner(&self) -> Option<&dyn Diagnose> {
+        Some(match self {
+            Self::Definition(error) => error,
+            Self::Choice(error) => error,
+            Self::Collision(error) => error,
+            Self::Pool(error) => error,
+            Self::Subnet(error) => error,
+            Self::Option(error) => error,
+            Self::Name(error) => error,
+            Self::Mac(error) => error,
+            Self::Address(error) => error,
+            Self::Ipam(error) => error,
+            Self::Lease(error) => error,
+            Self::Store(error) => error,
+            Self::Lock(error) => error,
+            Self::Kernel(error) => error,
+            Self::Netns(error) => error,
+            Self::Refusal(error) => error,
+            Self::Execute(error) => error,
+            Self::Spawn(error) => error,
+            _ => return None,
+        })
+    }
+}
+
+fn list(names: &[String]) -> String {
+    const SHOWN: usize = 5;
+    let shown = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}

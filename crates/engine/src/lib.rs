@@ -1,0 +1,118 @@
+//! Attach, detach, create and remove as a library: what every front end calls, without a daemon.
+//!
+//! Each change is the same few moves. In one transaction the wanted records are chosen and written together with the
+//! plan ([`journal`]); then the plan is carried out; then the records are marked as done. A change that fails is
+//! undone at once, one that was killed is undone or finished by the next command ([`recover`]).
+
+pub mod cable;
+mod checkpoint;
+pub mod connect;
+pub mod container;
+pub mod error;
+mod journal;
+pub mod network;
+pub mod observe;
+pub mod prune;
+pub mod recover;
+pub mod report;
+pub mod resolve;
+pub mod root;
+pub mod run;
+mod time;
+
+use checkpoint::Checkpoints;
+use pontoon_kernel::execute::Executor;
+use pontoon_kernel::lock::ByteLocks;
+use pontoon_kernel::netns::Netns;
+use pontoon_model::config::Config;
+use pontoon_model::sandbox::NetnsId;
+use pontoon_plan::{Instance, Plan};
+use pontoon_store::Store;
+
+pub use error::EngineError;
+pub use root::Root;
+
+/// What a command is going to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Carry out what is asked for.
+    Apply,
+    /// Work out what would be done and change nothing.
+    DryRun,
+}
+
+/// What a changing verb did, or would do.
+#[derive(Debug)]
+pub struct Outcome<T> {
+    /// The result.
+    pub value: T,
+    /// The steps.
+    pub plan: Plan,
+}
+
+/// One Pontoon at work: its state, its connections to the kernel.
+#[derive(Debug)]
+pub struct Engine {
+    root: Root,
+    store: Store,
+    executor: Executor,
+    owners: ByteLocks,
+    config: Config,
+    host: NetnsId,
+    mode: Mode,
+    checkpoints: Checkpoints,
+    /// What went differently, in sentences for the person who gave the command.
+    pub warnings: Vec<String>,
+}
+
+impl Engine {
+    /// Opens the instance at `root` and repairs what an earlier command left unfinished.
+    ///
+    /// # Errors
+    ///
+    /// Without the privileges that changes need, if the state cannot be opened, or the configuration is wrong.
+    pub fn open(root: Root, mode: Mode) -> Result<Self, EngineError> {
+        if mode == Mode::Apply {
+            root::check_privileges()?;
+        }
+        let config = root.config()?;
+        let store = Store::open(&root.dirs)?;
+        let owners = ByteLocks::open(&root.dirs.run.join("owners"))?;
+        let mut executor = Executor::open()?;
+        let checkpoints = Checkpoints::from_environment();
+        if checkpoints.counted() {
+            let checkpoints = checkpoints.clone();
+            executor.before_each_step(Box::new(move |_| checkpoints.pass()));
+        }
+        let host = Netns::current()?.id();
+        let warnings = Vec::new();
+        let mut engine = Self { root, store, executor, owners, config, host, mode, checkpoints, warnings };
+        if mode == Mode::Apply {
+            engine.recover()?;
+        }
+        Ok(engine)
+    }
+
+    /// Where the state is, and whose marks its objects carry.
+    pub fn root(&self) -> &Root {
+        &self.root
+    }
+
+    /// The state, for reading.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The connections to the kernel.
+    pub fn executor(&mut self) -> &mut Executor {
+        &mut self.executor
+    }
+
+    fn instance(&self) -> &Instance {
+        &self.root.instance
+    }
+
+    fn warn(&mut self, warning: impl Into<String>) {
+        self.warnings.push(warning.into());
+    }
+}

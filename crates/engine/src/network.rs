@@ -1,0 +1,434 @@
+//! Networks: define, make, restore, remove.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use ipnet::IpNet;
+use pontoon_model::endpoint::EndpointState;
+use pontoon_model::network::{AddressPool, Driver};
+use pontoon_model::observed::AddressSpace;
+use pontoon_model::op::{Op, SysctlOp};
+use pontoon_model::option::{BridgeOptions, GatewayMode};
+use pontoon_model::subnet::{self, Family};
+use pontoon_model::{Endpoint, Network, NetworkId, NetworkName};
+use pontoon_plan::ipam;
+use pontoon_plan::{Instance, Plan};
+use pontoon_store::{Recovery, StoreError, Subject, Tx};
+
+use crate::error::DefinitionError;
+use crate::journal::{Prepared, random};
+use crate::time::now;
+use crate::{Engine, EngineError, Outcome, resolve};
+
+/// What `network create` was given.
+#[derive(Debug, Clone, Default)]
+pub struct NetworkSpec {
+    /// Its name.
+    pub name: String,
+    /// The driver's name; empty means `bridge`.
+    pub driver: String,
+    /// Subnets, of either family.
+    pub subnets: Vec<String>,
+    /// Gateways.
+    pub gateways: Vec<String>,
+    /// Ranges to give addresses out from.
+    pub ranges: Vec<String>,
+    /// Addresses that something else has, by name.
+    pub aux: BTreeMap<String, String>,
+    /// Whether it has IPv4; yes unless said otherwise.
+    pub ipv4: Option<bool>,
+    /// Whether it has IPv6; no unless said otherwise.
+    pub ipv6: Option<bool>,
+    /// Whether there is no way out.
+    pub internal: bool,
+    /// Kept for Docker's sake.
+    pub attachable: bool,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// Options.
+    pub options: BTreeMap<String, String>,
+    /// Whether a subnet may overlap with what is there.
+    pub allow_overlap: bool,
+}
+
+/// How long endpoints may take to go: the kernel lets go of links after about 22 ms, of held ones after 150.
+const DETACHING: Duration = Duration::from_secs(2);
+
+/// The name of the network that is used when none is named.
+pub const DEFAULT: &str = "bridge";
+
+/// The networks that are always there: `host` and `none`.
+pub fn builtins() -> Vec<Network> {
+    vec![builtin("host", Driver::Host), builtin("none", Driver::Null)]
+}
+
+/// A builtin's id is made of its name, so that it is the same everywhere.
+fn builtin(name: &str, driver: Driver) -> Network {
+    let mut bytes = [0; 32];
+    for (index, byte) in bytes.iter_mut().enumerate() {
+        *byte = name.as_bytes()[index % name.len()];
+    }
+    let id = NetworkId::from_bytes(bytes);
+    Network {
+        name: name.parse().expect("constant"),
+        driver,
+        created: String::from("1970-01-01T00:00:00.000000000Z"),
+        internal: false,
+        attachable: false,
+        labels: BTreeMap::new(),
+        options: BTreeMap::new(),
+        bridge: BridgeOptions::default(),
+        v4: None,
+        v6: None,
+        bridge_name: Network::default_bridge_name(&id),
+        bridge_mac: Network::derived_bridge_mac(&id),
+        builtin: true,
+        id,
+    }
+}
+
+/// A spec after everything that can be checked without looking at the host.
+struct Checked {
+    name: NetworkName,
+    bridge: BridgeOptions,
+    v4: Option<PoolSpec>,
+    v6: Option<PoolSpec>,
+}
+
+/// What was said about one family's addresses.
+#[derive(Default)]
+struct PoolSpec {
+    subnet: Option<IpNet>,
+    gateway: Option<IpAddr>,
+    range: Option<IpNet>,
+    aux: BTreeMap<String, IpAddr>,
+}
+
+impl Engine {
+    /// Makes a bridge network.
+    ///
+    /// # Errors
+    ///
+    /// If the definition is wrong or collides with what is there; if the kernel refuses, after undoing everything.
+    pub fn network_create(&mut self, spec: &NetworkSpec) -> Result<Outcome<Network>, EngineError> {
+        let checked = check(spec)?;
+        let guard = self.store.exclusive()?;
+        let made = self.create_checked(spec, checked);
+        drop(guard);
+        made
+    }
+
+    fn create_checked(
+        &mut self,
+        spec: &NetworkSpec,
+        checked: Checked,
+    ) -> Result<Outcome<Network>, EngineError> {
+        let space = self.address_space()?;
+        let switches = self.switches(checked.v6.is_some())?;
+        let (instance, blocks) = (self.instance().clone(), self.config.default_address_pools.clone());
+        let id = NetworkId::from_bytes(random()?);
+        self.change(
+            |at| {
+                let taken = names_and_subnets(at.tx)?;
+                if at.tx.network_by_name(&spec.name)?.is_some()
+                    || builtins().iter().any(|other| other.name == checked.name)
+                {
+                    return Err(EngineError::NetworkExists(spec.name.clone()));
+                }
+                let chooser = Chooser {
+                    blocks: &blocks,
+                    space: &space,
+                    taken: &taken,
+                    allow_overlap: spec.allow_overlap,
+                };
+                let network = chooser.network(&instance, spec, checked, id)?;
+                if at.executor.link(&pontoon_model::Netns::Host, network.bridge_name.as_str())?.is_some() {
+                    return Err(EngineError::BridgeTaken(network.bridge_name.into()));
+                }
+                at.tx.network_put(&network)?;
+                let plan = pontoon_plan::network::create(&instance, &network, &switches);
+                remember_switches(at.tx, &plan)?;
+                let subject = Subject::Network(network.id.clone());
+                let what = format!("create network {}", network.name);
+                Ok(Prepared { value: network, plan, subject, recovery: Recovery::Undo, what })
+            },
+            |_, _| Ok(()),
+        )
+    }
+
+    /// The network that is meant, making the default one if it is that and not there yet.
+    ///
+    /// # Errors
+    ///
+    /// If there is none, or the default one cannot be made.
+    pub fn network_or_default(&mut self, name: &str) -> Result<Network, EngineError> {
+        match self.store.read(|tx| resolve::network(tx, name)) {
+            Err(EngineError::NoNetwork { .. }) if name == DEFAULT => {
+                let spec = NetworkSpec { name: DEFAULT.to_owned(), ..NetworkSpec::default() };
+                match self.network_create(&spec) {
+                    Ok(made) => Ok(made.value),
+                    // Somebody else was faster.
+                    Err(EngineError::NetworkExists(_)) => self.store.read(|tx| resolve::network(tx, name)),
+                    Err(error) => Err(error),
+                }
+            }
+            found => found,
+        }
+    }
+
+    /// Takes a network away.
+    ///
+    /// # Errors
+    ///
+    /// If there is none, it is always there, or it has endpoints.
+    pub fn network_remove(&mut self, name: &str) -> Result<Outcome<Network>, EngineError> {
+        let found = self.store.read(|tx| resolve::network(tx, name))?;
+        if found.builtin {
+            return Err(EngineError::Builtin(found.name.into(), "removed"));
+        }
+        let users = self.users(&found)?;
+        if !users.is_empty() && self.mode == crate::Mode::Apply {
+            self.await_detaching(&found)?;
+            self.forget_gone(&found)?;
+        }
+        let guard = self.store.exclusive()?;
+        let instance = self.instance().clone();
+        let removed = self.change(
+            |at| {
+                let network = resolve::network(at.tx, name)?;
+                let users = user_names(at.tx, &network)?;
+                if !users.is_empty() {
+                    return Err(EngineError::NetworkInUse { network: network.name.into(), users });
+                }
+                at.tx.network_mark_removing(&network.id)?;
+                let last = at
+                    .tx
+                    .networks()?
+                    .iter()
+                    .all(|other| other.id == network.id || other.driver != Driver::Bridge);
+                let plan = pontoon_plan::network::remove(&instance, &network, last);
+                let subject = Subject::Network(network.id.clone());
+                let what = format!("remove network {}", network.name);
+                Ok(Prepared { value: network, plan, subject, recovery: Recovery::Finish, what })
+            },
+            |tx, network| tx.network_delete(&network.id),
+        );
+        drop(guard);
+        removed
+    }
+
+    /// Waits, for a while, until the endpoints are gone that are on their way out: those of containers that ended
+    /// just now.
+    fn await_detaching(&self, network: &Network) -> Result<(), EngineError> {
+        let start = Instant::now();
+        let leaving = |endpoint: &Endpoint| endpoint.state == EndpointState::Detaching;
+        while start.elapsed() < DETACHING
+            && self.store.read(|tx| tx.endpoints_of_network(&network.id))?.iter().any(leaving)
+        {
+            std::thread::sleep(Duration::from_millis(4));
+        }
+        Ok(())
+    }
+
+    /// Makes the bridges and rules of all defined networks that the kernel does not have, as after a reboot.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel refuses; networks that were restored before stay.
+    pub fn restore(&mut self) -> Result<Outcome<Vec<NetworkName>>, EngineError> {
+        let guard = self.store.exclusive()?;
+        let restored = self.restore_all();
+        drop(guard);
+        restored
+    }
+
+    fn restore_all(&mut self) -> Result<Outcome<Vec<NetworkName>>, EngineError> {
+        let instance = self.instance().clone();
+        let mut done = Outcome { value: Vec::new(), plan: Plan::default() };
+        for network in self.store.read(|tx| tx.networks())? {
+            let bridge = self.executor.link(&pontoon_model::Netns::Host, network.bridge_name.as_str())?;
+            if network.driver != Driver::Bridge || bridge.is_some() {
+                continue;
+            }
+            let mut switches = self.switches(network.v6.is_some())?;
+            // On a dry run, the table is made by the first network's steps.
+            switches.table |= !done.value.is_empty();
+            let made = self.change(
+                |at| {
+                    let plan = pontoon_plan::network::create(&instance, &network, &switches);
+                    remember_switches(at.tx, &plan)?;
+                    let what = format!("restore network {}", network.name);
+                    // The definition stays if it is cut off.
+                    Ok(Prepared { value: (), plan, subject: Subject::Prune, recovery: Recovery::Undo, what })
+                },
+                |_, ()| Ok(()),
+            )?;
+            done.plan.append(made.plan);
+            done.value.push(network.name);
+        }
+        Ok(done)
+    }
+
+    /// The names of the containers on a network.
+    ///
+    /// # Errors
+    ///
+    /// If the state cannot be read.
+    pub fn users(&self, network: &Network) -> Result<Vec<String>, EngineError> {
+        self.store.read(|tx| user_names(tx, network))
+    }
+}
+
+/// Remembers what the plan's switches were before, so that a prune can switch them back.
+fn remember_switches(tx: &Tx<'_>, plan: &Plan) -> Result<(), StoreError> {
+    plan.ops().try_for_each(|op| match op {
+        Op::Sysctl(SysctlOp { key, previous: Some(previous), .. }) => tx.sysctl_remember(key, previous),
+        _ => Ok(()),
+    })
+}
+
+fn user_names(tx: &Tx<'_>, network: &Network) -> Result<Vec<String>, EngineError> {
+    let mut names = Vec::new();
+    for endpoint in tx.endpoints_of_network(&network.id)? {
+        let sandbox = tx.sandbox(&endpoint.sandbox)?;
+        names
+            .push(sandbox.map_or_else(|| endpoint.sandbox.short().to_owned(), |sandbox| sandbox.name.into()));
+    }
+    Ok(names)
+}
+
+fn names_and_subnets(tx: &Tx<'_>) -> Result<Vec<(NetworkName, IpNet)>, StoreError> {
+    let pairs = |network: Network| {
+        let name = network.name.clone();
+        network.pools().map(|pool| (name.clone(), pool.subnet)).collect::<Vec<_>>()
+    };
+    Ok(tx.networks()?.into_iter().flat_map(pairs).collect())
+}
+
+fn check(spec: &NetworkSpec) -> Result<Checked, EngineError> {
+    let name: NetworkName = spec.name.parse()?;
+    if !matches!(spec.driver.as_str(), "" | "bridge") {
+        return Err(DefinitionError::Driver(spec.driver.clone()).into());
+    }
+    let bridge = BridgeOptions::parse(&spec.options)?;
+    let isolated = [bridge.gateway_mode_v4, bridge.gateway_mode_v6].contains(&GatewayMode::Isolated);
+    if isolated && !spec.internal {
+        return Err(DefinitionError::IsolatedOutside.into());
+    }
+    let (v4, v6) = check_pools(spec)?;
+    match bridge.mtu {
+        Some(mtu) if v6.is_some() && mtu < 1280 => Err(DefinitionError::SmallMtu(mtu).into()),
+        _ => Ok(Checked { name, bridge, v4, v6 }),
+    }
+}
+
+/// Sorts subnets, gateways, ranges and auxiliary addresses to their families.
+fn check_pools(spec: &NetworkSpec) -> Result<(Option<PoolSpec>, Option<PoolSpec>), EngineError> {
+    let subnets = spec.subnets.iter().map(|text| subnet::parse(text)).collect::<Result<Vec<_>, _>>()?;
+    let has_v6_subnet = subnets.iter().any(|subnet| subnet.addr().is_ipv6());
+    // As Docker: an IPv6 subnet does not switch IPv6 on, and is refused below; saying nothing is not saying no.
+    let wants_v4 = spec.ipv4.unwrap_or(true);
+    let wants_v6 = spec.ipv6.unwrap_or(has_v6_subnet);
+    let mut v4 = wants_v4.then(PoolSpec::default);
+    let mut v6 = wants_v6.then(PoolSpec::default);
+    if v4.is_none() && v6.is_none() {
+        return Err(DefinitionError::NoFamily.into());
+    }
+    for subnet in &subnets {
+        let (family, pool) = if subnet.addr().is_ipv4() { ("IPv4", &mut v4) } else { ("IPv6", &mut v6) };
+        let pool = pool.as_mut().ok_or(DefinitionError::FamilyOff(*subnet, family))?;
+        if pool.subnet.replace(*subnet).is_some() {
+            let count =
+                subnets.iter().filter(|other| other.addr().is_ipv4() == subnet.addr().is_ipv4()).count();
+            return Err(DefinitionError::Subnets(count, family).into());
+        }
+    }
+    let mut place = |what: &'static str, text: &str, at: IpAddr, put: &dyn Fn(&mut PoolSpec)| {
+        let pool = if at.is_ipv4() { &mut v4 } else { &mut v6 };
+        // Without a subnet of its own, a family's pool is picked, and nothing can be said about its inside.
+        match pool.as_mut().filter(|pool| pool.subnet.is_some_and(|subnet| subnet.contains(&at))) {
+            Some(pool) => {
+                put(pool);
+                Ok(())
+            }
+            None => Err(DefinitionError::Stray { what, value: text.to_owned() }),
+        }
+    };
+    for text in &spec.gateways {
+        let gateway = address("gateway", text)?;
+        place("gateway", text, gateway, &|pool| pool.gateway = Some(gateway))?;
+    }
+    for text in &spec.ranges {
+        let range = subnet::parse_range(text)?;
+        place("range", text, range.addr(), &|pool| pool.range = Some(range))?;
+    }
+    for (name, text) in &spec.aux {
+        let aux = address("auxiliary address", text)?;
+        place("auxiliary address", text, aux, &|pool| {
+            pool.aux.insert(name.clone(), aux);
+        })?;
+    }
+    Ok((v4, v6))
+}
+
+fn address(what: &'static str, text: &str) -> Result<IpAddr, DefinitionError> {
+    text.parse().map_err(|_| DefinitionError::Stray { what, value: text.to_owned() })
+}
+
+/// Everything that subnets are chosen by.
+struct Chooser<'a> {
+    blocks: &'a [pontoon_model::config::PoolBlock],
+    space: &'a AddressSpace,
+    taken: &'a [(NetworkName, IpNet)],
+    allow_overlap: bool,
+}
+
+impl Chooser<'_> {
+    fn network(
+        &self,
+        instance: &Instance,
+        spec: &NetworkSpec,
+        checked: Checked,
+        id: NetworkId,
+    ) -> Result<Network, EngineError> {
+        let v4 = checked.v4.map(|pool| self.pool(pool, Family::V4, &id)).transpose()?;
+        let v6 = checked.v6.map(|pool| self.pool(pool, Family::V6, &id)).transpose()?;
+        let fixed = instance.default_bridge().filter(|_| spec.name == DEFAULT);
+        let named = checked.bridge.name.clone().or_else(|| fixed.and_then(|name| name.parse().ok()));
+        Ok(Network {
+            name: checked.name,
+            driver: Driver::Bridge,
+            created: now(),
+            internal: spec.internal,
+            attachable: spec.attachable,
+            labels: spec.labels.clone(),
+            options: spec.options.clone(),
+            bridge: checked.bridge,
+            v4,
+            v6,
+            bridge_name: named.unwrap_or_else(|| Network::default_bridge_name(&id)),
+            bridge_mac: Network::derived_bridge_mac(&id),
+            builtin: false,
+            id,
+        })
+    }
+
+    fn pool(&self, spec: PoolSpec, family: Family, id: &NetworkId) -> Result<AddressPool, EngineError> {
+        let subnet = match spec.subnet {
+            Some(subnet) if self.allow_overlap => subnet,
+            Some(subnet) => {
+                ipam::check_subnet(subnet, self.blocks, self.space, self.taken)?;
+                subnet
+            }
+            // Nobody runs out of unique local addresses: unless blocks are configured, the id makes the subnet.
+            None if family == Family::V6 && !self.blocks.iter().any(|block| block.base.addr().is_ipv6()) => {
+                let subnet = ipam::ula_subnet(id);
+                ipam::check_subnet(subnet, self.blocks, self.space, self.taken)?;
+                subnet
+            }
+            None => ipam::choose_subnet(family, self.blocks, self.space, self.taken)?,
+        };
+        Ok(ipam::check_pool(subnet, spec.range, spec.gateway, spec.aux)?)
+    }
+}

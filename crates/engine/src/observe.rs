@@ -1,0 +1,118 @@
+//! What is looked at on the host before a plan is made.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use pontoon_kernel::sysctl::Sysctl;
+use pontoon_kernel::{address, link, route};
+use pontoon_model::observed::{AddressSpace, HostAddress, HostRoute, HostSwitches};
+use pontoon_netlink::Prefix;
+use pontoon_netlink::address::DumpAddresses;
+use pontoon_netlink::link::{DumpLinks, Ipv6Conf};
+use pontoon_netlink::route::{DumpRoutes, RouteType};
+use pontoon_plan::network::{IPV4_FORWARD, IPV6_FORWARD};
+use pontoon_plan::resolver::ResolvConf;
+
+use crate::{Engine, EngineError};
+
+/// `RTPROT_RA`: made from a router advertisement. Source: include/uapi/linux/rtnetlink.h.
+const PROTOCOL_RA: u8 = 9;
+
+/// The file with the real servers behind systemd's local resolver.
+pub(crate) const UPSTREAM: &str = "/run/systemd/resolve/resolv.conf";
+
+impl Engine {
+    /// The switches that networks depend on.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel does not tell.
+    pub(crate) fn switches(&mut self, with_ipv6: bool) -> Result<HostSwitches, EngineError> {
+        let table = self.instance().table();
+        let ipv6_forward = switch(IPV6_FORWARD);
+        let ra_uplinks = if with_ipv6 && !ipv6_forward { self.ra_uplinks()? } else { Vec::new() };
+        let table = self.executor.has_table(&table)?;
+        Ok(HostSwitches { ipv4_forward: switch(IPV4_FORWARD), ipv6_forward, ra_uplinks, table })
+    }
+
+    fn ra_uplinks(&mut self) -> Result<Vec<String>, EngineError> {
+        let filter = DumpRoutes { protocol: Some(PROTOCOL_RA), ..DumpRoutes::default() };
+        let mut names = Vec::new();
+        for hop in route::list(self.executor.host(), &filter)?
+            .into_iter()
+            .filter(|route| route.destination.is_all())
+            .flat_map(|route| route.next_hops)
+        {
+            let Some(found) =
+                hop.link.map(|index| link::get(self.executor.host(), index)).transpose()?.flatten()
+            else {
+                continue;
+            };
+            if found.ipv6_conf(Ipv6Conf::AcceptRa) == Some(1) && !names.contains(&found.name) {
+                names.push(found.name);
+            }
+        }
+        Ok(names)
+    }
+
+    /// Everything on the host that a new subnet may collide with: routes of all tables, addresses, name servers.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel does not tell.
+    pub(crate) fn address_space(&mut self) -> Result<AddressSpace, EngineError> {
+        let socket = self.executor.host();
+        let routes = route::list(socket, &DumpRoutes::default())?;
+        let addresses = address::list(socket, &DumpAddresses::default())?;
+        let links = link::list(socket, &DumpLinks::default())?;
+        let name = |index| {
+            links
+                .iter()
+                .find(|link| link.index == index)
+                .map_or_else(|| "?".to_owned(), |link| link.name.clone())
+        };
+        let routes = routes
+            .into_iter()
+            .filter(|route| matters(route.kind) && !route.destination.is_all())
+            .filter_map(|route| {
+                let dev =
+                    route.next_hops.first().and_then(|hop| hop.link).map_or_else(|| "-".to_owned(), name);
+                Some(HostRoute { destination: net(route.destination)?, dev, table: route.table })
+            })
+            .collect();
+        let addresses = addresses
+            .into_iter()
+            .filter_map(|address| Some(HostAddress { address: net(address.local)?, dev: name(address.link) }))
+            .collect();
+        Ok(AddressSpace { routes, addresses, nameservers: nameservers() })
+    }
+}
+
+/// Local, broadcast and multicast routes repeat what addresses say.
+fn matters(kind: RouteType) -> bool {
+    !matches!(kind, RouteType::Local | RouteType::Broadcast | RouteType::Anycast | RouteType::Multicast)
+}
+
+fn net(prefix: Prefix) -> Option<IpNet> {
+    IpNet::new(prefix.address, prefix.len).ok()
+}
+
+fn switch(key: &str) -> bool {
+    let read = key.parse::<Sysctl>().and_then(|key| key.read());
+    read.is_ok_and(|value| value.trim() == "1")
+}
+
+/// The servers that the host asks, and those behind its own resolver.
+fn nameservers() -> Vec<IpAddr> {
+    let (host, upstream) = resolv_confs();
+    let mut servers = host.nameservers;
+    servers.extend(upstream.into_iter().flat_map(|conf| conf.nameservers));
+    servers.retain(|server| !server.is_loopback());
+    servers
+}
+
+/// The host's resolv.conf, and the one with the real servers where there is one.
+pub(crate) fn resolv_confs() -> (ResolvConf, Option<ResolvConf>) {
+    let read = |path| std::fs::read_to_string(path).ok().map(|text| ResolvConf::parse(&text));
+    (read("/etc/resolv.conf").unwrap_or_default(), read(UPSTREAM))
+}

@@ -1,0 +1,132 @@
+//! Repair: what a killed command left is undone or finished by the next one.
+
+use pontoon_plan::Plan;
+use pontoon_store::{JournalEntry, Recovery, StoreError, Subject, Tx};
+
+use crate::root::check_privileges;
+use crate::{Engine, EngineError, Mode, Root};
+
+/// Repairs what killed commands left and takes away the networks of containers that ended unseen, before somebody
+/// looks; returns what was done, in sentences. Where the caller may not, or there is no state, nothing is done.
+///
+/// # Errors
+///
+/// If the state cannot be read or written.
+pub fn tidy(root: &Root) -> Result<Vec<String>, EngineError> {
+    if check_privileges().is_err() || !root.dirs.run.join("runtime.db").exists() {
+        return Ok(Vec::new());
+    }
+    let mut engine = Engine::open(root.clone(), Mode::Apply)?;
+    engine.reap()?;
+    Ok(std::mem::take(&mut engine.warnings))
+}
+
+impl Engine {
+    /// Undoes or finishes what processes that are gone had begun.
+    ///
+    /// A process holds a byte lock for each entry of its own; an entry whose lock can be had belongs to nobody.
+    pub(crate) fn recover(&mut self) -> Result<(), EngineError> {
+        for (id, entry) in self.store.read(|tx| tx.journal())? {
+            if !self.owners.try_lock(id.unsigned_abs())? {
+                continue;
+            }
+            let repaired = self.repair(id, entry);
+            self.owners.release(id.unsigned_abs())?;
+            repaired?;
+        }
+        Ok(())
+    }
+
+    fn repair(&mut self, id: i64, seen: JournalEntry) -> Result<(), EngineError> {
+        // Between reading it and having its lock, its owner may have finished.
+        let still = self.store.read(|tx| tx.journal())?.into_iter().any(|(other, _)| other == id);
+        if !still {
+            return Ok(());
+        }
+        let plan = Plan { steps: seen.steps };
+        let plan = match seen.on_recovery {
+            Recovery::Undo => plan.undo(),
+            Recovery::Finish => plan,
+        };
+        let resisting = self.executor.run_all(&plan.steps);
+        let word = if seen.on_recovery == Recovery::Undo { "undone" } else { "finished" };
+        match resisting.first() {
+            None => {
+                self.warn(format!("an interrupted command was {word}: {}", seen.what));
+                self.forget(id, &seen.subject)
+            }
+            Some(error) => {
+                self.warn(format!(
+                    "an interrupted command could not be {word} ({}): {}",
+                    seen.what, error.source
+                ));
+                Ok(())
+            }
+        }
+    }
+
+    /// Removes the records of what is gone from the kernel, and the journal's entry for it.
+    pub(crate) fn forget(&mut self, entry: i64, subject: &Subject) -> Result<(), EngineError> {
+        self.store.transaction(|tx| {
+            clean(tx, subject)?;
+            tx.journal_delete(entry)
+        })?;
+        Ok(())
+    }
+}
+
+/// Removes the records of what is gone from the kernel.
+pub(crate) fn clean(tx: &Tx<'_>, subject: &Subject) -> Result<(), StoreError> {
+    match subject {
+        Subject::Network(id) => tx.network_delete(id),
+        Subject::Endpoint(id) => {
+            let Some(endpoint) = tx.endpoint(id)? else { return Ok(()) };
+            tx.lease_free_all(id)?;
+            tx.endpoint_delete(id)?;
+            drop_if_unused(tx, &endpoint.sandbox)
+        }
+        Subject::Cable(id) => {
+            let Some(cable) = tx.cable(id)? else { return Ok(()) };
+            tx.cable_delete(id)?;
+            let ends = cable.ends.iter().filter_map(|end| end.sandbox.as_ref());
+            ends.into_iter().try_for_each(|sandbox| drop_if_unused(tx, sandbox))
+        }
+        Subject::Sandbox(id) => {
+            for endpoint in tx.endpoints_of_sandbox(id)? {
+                tx.lease_free_all(&endpoint.id)?;
+                tx.endpoint_delete(&endpoint.id)?;
+            }
+            for cable in tx.cables_of_sandbox(id)? {
+                tx.cable_delete(&cable.id)?;
+                let others =
+                    cable.ends.iter().filter_map(|end| end.sandbox.as_ref()).filter(|end| *end != id);
+                others.into_iter().try_for_each(|other| drop_if_unused(tx, other))?;
+            }
+            end_sandbox(tx, id)
+        }
+        Subject::Prune => Ok(()),
+    }
+}
+
+/// Forgets somebody else's namespace when nothing of ours is in it any more.
+fn drop_if_unused(tx: &Tx<'_>, id: &pontoon_model::SandboxId) -> Result<(), StoreError> {
+    let Some(sandbox) = tx.sandbox(id)? else { return Ok(()) };
+    let used = !tx.endpoints_of_sandbox(id)?.is_empty() || !tx.cables_of_sandbox(id)?.is_empty();
+    if !sandbox.is_ours() && !used { tx.sandbox_delete(id) } else { Ok(()) }
+}
+
+/// A container whose network is gone has ended; one that never ran, or whose record goes with it, is forgotten.
+fn end_sandbox(tx: &Tx<'_>, id: &pontoon_model::SandboxId) -> Result<(), StoreError> {
+    use pontoon_model::sandbox::Status;
+    let Some(mut sandbox) = tx.sandbox(id)? else { return Ok(()) };
+    match sandbox.status {
+        Status::Created => tx.sandbox_delete(id),
+        _ if sandbox.process.auto_remove || !sandbox.is_ours() => tx.sandbox_delete(id),
+        Status::Exited(_) => Ok(()),
+        Status::Running => {
+            sandbox.status = Status::Exited(137);
+            sandbox.finished = crate::time::now();
+            tx.sandbox_put(&sandbox)
+        }
+    }
+}

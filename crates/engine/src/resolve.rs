@@ -1,0 +1,214 @@
+//! From what a person wrote to the network or container that is meant.
+
+use std::path::Path;
+
+use pontoon_kernel::netns::Netns as OpenNetns;
+use pontoon_model::diagnose::near;
+use pontoon_model::op::{Netns, NetnsPlace};
+use pontoon_model::sandbox::{NetnsId, NetworkMode, Origin, Process, Sandbox, Status};
+use pontoon_model::{ContainerRef, Network, SandboxId, SandboxName};
+use pontoon_store::Tx;
+
+use crate::journal::random;
+use crate::time::now;
+use crate::{Engine, EngineError};
+
+/// A namespace to work in, and the sandbox that it is.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// The sandbox; a new one when the namespace was not known.
+    pub sandbox: Sandbox,
+    /// Whether the sandbox is new.
+    pub is_new: bool,
+    /// The namespace.
+    pub netns: Netns,
+}
+
+/// The network that `name` means: by name, by id, or by the beginning of an id.
+///
+/// # Errors
+///
+/// If there is none, or several.
+pub fn network(tx: &Tx<'_>, name: &str) -> Result<Network, EngineError> {
+    if let Some(network) = tx.network_by_name(name)? {
+        return Ok(network);
+    }
+    if let Some(builtin) =
+        crate::network::builtins().into_iter().find(|network| network.name.as_str() == name)
+    {
+        return Ok(builtin);
+    }
+    let mut found = if is_id_prefix(name) { tx.networks_by_id_prefix(name)? } else { Vec::new() };
+    match (found.pop(), found.is_empty()) {
+        (Some(network), true) => Ok(network),
+        (Some(_), false) => Err(EngineError::AmbiguousNetwork(name.to_owned())),
+        (None, _) => {
+            let names: Vec<String> = tx.networks()?.into_iter().map(|network| network.name.into()).collect();
+            let near = near(name, names.iter().map(String::as_str)).into_iter().map(str::to_owned).collect();
+            Err(EngineError::NoNetwork { name: name.to_owned(), near })
+        }
+    }
+}
+
+/// The container of ours that `name` means: by name, by id, or by the beginning of an id.
+///
+/// # Errors
+///
+/// If there is none, or several.
+pub fn container(tx: &Tx<'_>, name: &str) -> Result<Sandbox, EngineError> {
+    if let Some(sandbox) = tx.sandbox_by_name(name)? {
+        return Ok(sandbox);
+    }
+    let mut found = if is_id_prefix(name) { tx.sandboxes_by_id_prefix(name)? } else { Vec::new() };
+    match (found.pop(), found.is_empty()) {
+        (Some(sandbox), true) => Ok(sandbox),
+        (Some(_), false) => Err(EngineError::AmbiguousContainer(name.to_owned())),
+        (None, _) => {
+            let names: Vec<String> = tx.sandboxes()?.into_iter().map(|sandbox| sandbox.name.into()).collect();
+            let near = near(name, names.iter().map(String::as_str)).into_iter().map(str::to_owned).collect();
+            Err(EngineError::NoContainer { name: name.to_owned(), near })
+        }
+    }
+}
+
+fn is_id_prefix(text: &str) -> bool {
+    !text.is_empty() && text.len() <= 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// The file through which a sandbox's namespace is found.
+pub fn place(sandbox: &Sandbox) -> NetnsPlace {
+    match (&sandbox.pinned, &sandbox.origin) {
+        (Some(name), _) => NetnsPlace::Named(name.clone()),
+        (None, Origin::Foreign(ContainerRef::NetnsName(name))) => NetnsPlace::Named(name.clone()),
+        (None, Origin::Foreign(ContainerRef::NetnsPath(path))) => NetnsPlace::Path(path.clone()),
+        (None, Origin::Foreign(ContainerRef::Pid(pid))) => NetnsPlace::Pid(*pid),
+        (None, _) => NetnsPlace::Pid(sandbox.process_id.map_or(0, |process| process.pid)),
+    }
+}
+
+/// A sandbox's namespace as plans name it.
+pub fn netns(sandbox: &Sandbox) -> Netns {
+    Netns::Other { place: place(sandbox), id: sandbox.netns }
+}
+
+impl Engine {
+    /// Opens the namespace that a reference means and finds, or makes, its sandbox's record. Writes nothing.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such container, it does not run, or the namespace is the host's own.
+    pub(crate) fn target(&mut self, reference: &ContainerRef) -> Result<Target, EngineError> {
+        match reference {
+            ContainerRef::Ours(name) => self.own_target(name),
+            ContainerRef::Pid(pid) => {
+                self.foreign_target(reference, OpenNetns::of_pid(*pid)?, NetnsPlace::Pid(*pid))
+            }
+            ContainerRef::NetnsName(name) => {
+                self.foreign_target(reference, OpenNetns::open_name(name)?, NetnsPlace::Named(name.clone()))
+            }
+            ContainerRef::NetnsPath(path) => {
+                let opened = OpenNetns::open_path(Path::new(path))?;
+                self.foreign_target(reference, opened, NetnsPlace::Path(path.clone()))
+            }
+            ContainerRef::Docker(_) | ContainerRef::Podman(_) => {
+                Err(EngineError::ForeignEngine(reference.to_string()))
+            }
+        }
+    }
+
+    fn own_target(&mut self, name: &str) -> Result<Target, EngineError> {
+        let sandbox = self.store.read(|tx| container(tx, name))?;
+        let shared = match &sandbox.mode {
+            NetworkMode::Host => Some("the host".to_owned()),
+            NetworkMode::Container(other) => {
+                let other = self.store.read(|tx| tx.sandbox(other))?;
+                Some(other.map_or_else(
+                    || "another container".to_owned(),
+                    |other| format!("container `{}`", other.name),
+                ))
+            }
+            NetworkMode::Networks | NetworkMode::None => None,
+        };
+        if let Some(whose) = shared {
+            return Err(EngineError::SharedNetwork { name: name.to_owned(), whose, what: "connected" });
+        }
+        if sandbox.is_ours() && sandbox.status != Status::Running {
+            return Err(EngineError::NotRunning(name.to_owned()));
+        }
+        let netns = netns(&sandbox);
+        if !self.executor.reach(&netns)? {
+            return Err(EngineError::NotRunning(name.to_owned()));
+        }
+        Ok(Target { sandbox, is_new: false, netns })
+    }
+
+    fn foreign_target(
+        &mut self,
+        reference: &ContainerRef,
+        opened: OpenNetns,
+        place: NetnsPlace,
+    ) -> Result<Target, EngineError> {
+        let id = opened.id();
+        if id == self.host {
+            return Err(EngineError::HostNamespace(reference.to_string()));
+        }
+        self.executor.adopt(opened)?;
+        let netns = Netns::Other { place, id };
+        let known = self.store.read(|tx| tx.sandbox_by_netns(id))?;
+        if let Some(sandbox) = known {
+            return Ok(Target { sandbox, is_new: false, netns });
+        }
+        let sandbox = foreign_sandbox(reference, id, SandboxId::from_bytes(random()?));
+        Ok(Target { sandbox, is_new: true, netns })
+    }
+}
+
+/// A record for a namespace that somebody else made. Its name tells where it was found; the namespace's number is
+/// added when that name is taken.
+fn foreign_sandbox(reference: &ContainerRef, netns: NetnsId, id: SandboxId) -> Sandbox {
+    let name = match reference {
+        ContainerRef::NetnsName(name) => format!("netns-{name}"),
+        ContainerRef::NetnsPath(_) => format!("netns-{}", netns.ino),
+        other => other.to_string().replace(':', "-"),
+    };
+    let clean: String = name
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || "_.-".contains(c) { c } else { '-' })
+        .take(48)
+        .collect();
+    let name: SandboxName = clean.parse().unwrap_or_else(|_| {
+        format!("netns-{}", netns.ino).parse().expect("letters, digits and a dash are a name")
+    });
+    Sandbox {
+        id,
+        name,
+        origin: Origin::Foreign(reference.clone()),
+        netns,
+        pinned: None,
+        mode: NetworkMode::Networks,
+        status: Status::Running,
+        process_id: None,
+        keeper: None,
+        process: Process::default(),
+        labels: std::collections::BTreeMap::new(),
+        created: now(),
+        started: String::new(),
+        finished: String::new(),
+    }
+}
+
+/// Writes a new sandbox's record, under another name if its own is taken.
+///
+/// # Errors
+///
+/// If the record cannot be written.
+pub(crate) fn put_new(tx: &Tx<'_>, target: &mut Target) -> Result<(), EngineError> {
+    if !target.is_new {
+        return Ok(());
+    }
+    if tx.sandbox_by_name(target.sandbox.name.as_str())?.is_some() {
+        let other = format!("{}-{}", target.sandbox.name, target.sandbox.netns.ino);
+        target.sandbox.name = other.parse()?;
+    }
+    Ok(tx.sandbox_put(&target.sandbox)?)
+}

@@ -1,0 +1,3 @@
+//! Carrying out plans in a kernel.
+
+mod probe;

@@ -1,0 +1,119 @@
+//! The command line as a whole.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::failure::Failure;
+use crate::global::Global;
+use crate::verb;
+
+/// What every exit code means.
+pub(crate) const EXIT_CODES: &str = "\
+Exit codes:
+  0    done
+  1    failed; what was begun is undone
+  2    the command line was wrong
+  125  `run` or `exec`: the container could not be set up or entered
+  126  `run` or `exec`: the command is there but cannot be run
+  127  `run` or `exec`: there is no such command
+  For `run` in the foreground, `exec` and `lab -- COMMAND`, the command's own otherwise (128 + the signal's number \
+if a signal ended it).";
+
+/// Container networking you can see through.
+///
+/// Networks, containers and cables from Linux primitives: namespaces, veth pairs, bridges, routes and nftables. The
+/// words are Docker's where Docker has them.
+///
+/// Every changing command takes --dry-run, which shows the `ip`, `bridge`, `nft` and `sysctl` commands that do the
+/// same, each with its reason, and changes nothing. `pontoon lab` is a throw-away host to try things on.
+#[derive(Debug, Parser)]
+#[command(
+    name = "pontoon",
+    version,
+    after_long_help = EXIT_CODES,
+    disable_help_subcommand = true,
+    max_term_width = 100,
+    arg_required_else_help = true
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// Everything that can be done.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    #[command(subcommand)]
+    Network(verb::network::Network),
+    Run(verb::run::Run),
+    Exec(verb::exec::Exec),
+    Ps(verb::ps::Ps),
+    Inspect(verb::inspect::Inspect),
+    Logs(verb::logs::Logs),
+    Stop(verb::stop::Stop),
+    Rm(verb::rm::Rm),
+    Link(verb::link::Link),
+    Unlink(verb::unlink::Unlink),
+    Lab(verb::lab::Lab),
+    #[command(subcommand)]
+    System(verb::system::System),
+    Restore(verb::restore::Restore),
+    Completion(verb::completion::Completion),
+    Help(verb::help::Help),
+    #[command(hide = true)]
+    LabServe(verb::lab::serve::Serve),
+    #[command(hide = true)]
+    LabFetch(verb::lab::fetch::Fetch),
+}
+
+impl Verb {
+    pub(crate) fn run(self, global: &Global) -> Result<ExitCode, Failure> {
+        match self {
+            Self::Network(verb) => verb.run(global),
+            Self::Run(verb) => verb.run(global),
+            Self::Exec(verb) => verb.run(global),
+            Self::Ps(verb) => verb.run(global),
+            Self::Inspect(verb) => verb.run(global),
+            Self::Logs(verb) => verb.run(global),
+            Self::Stop(verb) => verb.run(global),
+            Self::Rm(verb) => verb.run(global),
+            Self::Link(verb) => verb.run(global),
+            Self::Unlink(verb) => verb.run(global),
+            Self::Lab(verb) => verb.run(global),
+            Self::System(verb) => verb.run(global),
+            Self::Restore(verb) => verb.run(global),
+            Self::Completion(verb) => verb.run(global),
+            Self::Help(verb) => verb.run(global),
+            Self::LabServe(verb) => verb.run(),
+            Self::LabFetch(verb) => verb.run(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn global_flags_may_stand_before_and_after_the_verb() {
+        for line in [
+            "pontoon --root /r --dry-run -v network rm a",
+            "pontoon network --root /r --dry-run -v rm a",
+            "pontoon network rm a --root /r --dry-run -v",
+        ] {
+            let cli = Cli::try_parse_from(line.split(' ')).expect(line);
+            assert!(cli.global.dry_run && cli.global.verbose, "{line}");
+            assert_eq!(cli.global.root.as_deref(), Some(std::path::Path::new("/r")), "{line}");
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! What a person typed, as what the engine takes.
+
+pub(crate) mod attachment;
+pub(crate) mod cable;
+pub(crate) mod environment;
+pub(crate) mod pair;

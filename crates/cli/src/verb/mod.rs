@@ -1,0 +1,25 @@
+//! The verbs, one file each.
+
+pub(crate) mod completion;
+pub(crate) mod exec;
+pub(crate) mod help;
+pub(crate) mod inspect;
+pub(crate) mod lab;
+pub(crate) mod link;
+pub(crate) mod logs;
+pub(crate) mod network;
+pub(crate) mod ps;
+pub(crate) mod restore;
+pub(crate) mod rm;
+pub(crate) mod run;
+pub(crate) mod stop;
+pub(crate) mod system;
+pub(crate) mod unlink;
+
+use std::process::ExitCode;
+
+/// A container's exit code as ours.
+pub(crate) fn code(code: i32) -> ExitCode {
+    // Exit codes are a byte: exit(3).
+    ExitCode::from(u8::try_from(code & 0xff).unwrap_or(u8::MAX))
+}

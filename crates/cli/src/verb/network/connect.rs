@@ -1,0 +1,82 @@
+//! `pontoon network connect`
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::process::ExitCode;
+
+use clap::Args;
+use pontoon_engine::connect::{ConnectSpec, Connected};
+use pontoon_model::{ContainerRef, IfName, Mac};
+
+use crate::failure::Failure;
+use crate::global::Global;
+use crate::output;
+use crate::parse::pair;
+use crate::show::plan::PlanFlag;
+
+/// Connect a running container to a network
+///
+/// The container is one of Pontoon's by name or id, or anybody's: pid:N is the network namespace of a process,
+/// netns:NAME one that `ip netns` knows, netns:/PATH one by its file. The interface is named, addressed and routed
+/// from outside, so the container needs no privilege.
+#[derive(Debug, Args)]
+pub(crate) struct Connect {
+    /// IPv4 address to have
+    #[arg(long, value_name = "IP")]
+    ip: Option<Ipv4Addr>,
+    /// IPv6 address to have
+    #[arg(long, value_name = "IP")]
+    ip6: Option<Ipv6Addr>,
+    /// One more name on this network
+    #[arg(long, value_name = "NAME")]
+    alias: Vec<String>,
+    /// Ethernet address to have
+    #[arg(long, value_name = "MAC")]
+    mac_address: Option<Mac>,
+    /// Of all its networks, the one with the highest number has the default route
+    #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
+    gw_priority: i64,
+    /// Interface name in the container; the first free `ethN` otherwise
+    #[arg(long, value_name = "IF")]
+    ifname: Option<IfName>,
+    /// Endpoint option: com.docker.network.endpoint.ifname or …sysctls
+    #[arg(long, value_name = "KEY=VALUE", value_parser = pair::key_value)]
+    driver_opt: Vec<(String, String)>,
+    /// Network
+    network: String,
+    /// Container
+    container: ContainerRef,
+    #[command(flatten)]
+    plan: PlanFlag,
+}
+
+impl Connect {
+    pub(crate) fn run(self, global: &Global) -> Result<ExitCode, Failure> {
+        let format = global.plan_format(self.plan.format)?;
+        let spec = ConnectSpec {
+            ip: self.ip,
+            ip6: self.ip6,
+            aliases: self.alias,
+            mac: self.mac_address,
+            gw_priority: self.gw_priority,
+            ifname: self.ifname,
+            options: self.driver_opt.into_iter().collect(),
+        };
+        let mut session = global.session()?;
+        let connected = session.connect(&self.network, &self.container, &spec)?;
+        global.conclude(&mut session, format, &connected, |connected| match global.verbose {
+            true => output::line(summary(connected)),
+            false => Ok(()),
+        })?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Interface and addresses: `eth0 172.18.0.2/16 fd00::2/64`.
+fn summary(connected: &Connected) -> String {
+    let Connected { network, endpoint, .. } = connected;
+    let mut words = vec![endpoint.ifname.to_string()];
+    for (pool, address) in network.pools().zip(endpoint.addresses()) {
+        words.push(pool.with_prefix(address).to_string());
+    }
+    words.join(" ")
+}

@@ -18,7 +18,7 @@ use crate::journal::{Prepared, Preparing, random};
 use crate::recover::clean;
 use crate::resolve::{self, Target};
 use crate::time::now;
-use crate::{Engine, EngineError, Mode, Outcome};
+use crate::{Engine, EngineError, Mode, Outcome, segment};
 
 /// What `network connect` was given.
 #[derive(Debug, Clone, Default)]
@@ -82,13 +82,28 @@ impl Engine {
         refuse_builtin(&found, "connected by hand")?;
         let mut target = self.target(container)?;
         let foreign = self.foreign_routes(&target)?;
+        loop {
+            match self.connect_target(&found, &mut target, foreign, spec) {
+                Err(EngineError::NeedsSegment(needed)) => self.lay_segment(&needed.0, needed.1)?,
+                done => return done,
+            }
+        }
+    }
+
+    fn connect_target(
+        &mut self,
+        found: &Network,
+        target: &mut Target,
+        foreign: ForeignRoutes,
+        spec: &ConnectSpec,
+    ) -> Result<Outcome<Connected>, EngineError> {
         let instance = self.instance().clone();
         let id = EndpointId::from_bytes(random()?);
         self.change(
             |at| {
-                resolve::put_new(at.tx, &mut target)?;
-                let request = Request { instance: &instance, target: &target, spec, foreign, id };
-                let (connected, plan) = request.prepare(at, &found)?;
+                resolve::put_new(at.tx, target)?;
+                let request = Request { instance: &instance, target, spec, foreign, id };
+                let (connected, plan) = request.prepare(at, found)?;
                 let subject = Subject::Endpoint(connected.endpoint.id.clone());
                 let what = format!("connect {} to {}", connected.sandbox.name, connected.network.name);
                 Ok(Prepared { value: connected, plan, subject, recovery: Recovery::Undo, what })
@@ -228,6 +243,11 @@ impl Request<'_> {
         let wanted = self.spec.ifname.clone().or_else(|| options.ifname.clone());
         let ifname = self.interface(at, &network, &ours, wanted)?;
         let addresses = self.addresses(at.tx, &network)?;
+        let first = addresses.v4.map(IpAddr::V4).or(addresses.v6.map(IpAddr::V6));
+        let number = first.map_or(0, |address| network.segment_number(address));
+        if !segment::is_laid(at.tx, &network, number)? && !at.rehearsing {
+            return Err(EngineError::NeedsSegment(Box::new((network, number))));
+        }
         let endpoint = Endpoint {
             id: self.id.clone(),
             network: network.id.clone(),

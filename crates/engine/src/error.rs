@@ -107,6 +107,9 @@ pub enum EngineError {
     /// A container is called so already.
     #[error("there is already a container `{0}`")]
     ContainerExists(String),
+    /// The bridge that the endpoint belongs to is not there yet. Never seen outside: it is laid and all begins anew.
+    #[error("bridge number {} of network `{}` is not there yet", .0.1 + 1, .0.0.name)]
+    NeedsSegment(Box<(pontoon_model::Network, u32)>),
     /// The container does not run.
     #[error("container `{0}` is not running")]
     NotRunning(String),
@@ -315,6 +318,7 @@ impl Diagnose for EngineError {
             Self::NoContainer { .. } => "no-such-container",
             Self::AmbiguousContainer(_) => "ambiguous-container",
             Self::ContainerExists(_) => "container-exists",
+            Self::NeedsSegment(_) => "segment-missing",
             Self::NotRunning(_) => "container-not-running",
             Self::Running(_) => "container-running",
             Self::StillThere(_) => "container-did-not-end",

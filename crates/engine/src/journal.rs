@@ -58,7 +58,7 @@ impl Engine {
     ) -> Result<Prepared<T>, EngineError> {
         let (store, executor, warnings) = (&mut self.store, &mut self.executor, &mut self.warnings);
         store.transaction(|tx| {
-            let prepared = prepare(&mut Preparing { tx, executor, warnings })?;
+            let prepared = prepare(&mut Preparing { tx, executor, warnings, rehearsing: false })?;
             tx.journal_put(owned.0, &entry(&prepared))?;
             Ok(prepared)
         })
@@ -131,7 +131,7 @@ impl Engine {
         }
         let (store, executor, warnings) = (&mut self.store, &mut self.executor, &mut self.warnings);
         let end = store.transaction(|tx| -> Result<std::convert::Infallible, End<T>> {
-            Err(match prepare(&mut Preparing { tx, executor, warnings }) {
+            Err(match prepare(&mut Preparing { tx, executor, warnings, rehearsing: true }) {
                 Ok(prepared) => End::Rehearsed(Box::new(prepared)),
                 Err(error) => End::Failed(error),
             })
@@ -149,6 +149,8 @@ pub(crate) struct Preparing<'a, 'tx> {
     pub(crate) tx: &'a Tx<'tx>,
     pub(crate) executor: &'a mut pontoon_kernel::execute::Executor,
     pub(crate) warnings: &'a mut Vec<String>,
+    /// Whether nothing of it is kept: a dry run.
+    pub(crate) rehearsing: bool,
 }
 
 fn entry<T>(prepared: &Prepared<T>) -> JournalEntry {

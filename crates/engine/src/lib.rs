@@ -18,6 +18,7 @@ pub mod report;
 pub mod resolve;
 pub mod root;
 pub mod run;
+mod segment;
 mod time;
 
 use checkpoint::Checkpoints;

@@ -19,7 +19,7 @@ use pontoon_store::{Recovery, StoreError, Subject, Tx};
 use crate::error::DefinitionError;
 use crate::journal::{Prepared, random};
 use crate::time::now;
-use crate::{Engine, EngineError, Outcome, resolve};
+use crate::{Engine, EngineError, Outcome, resolve, segment};
 
 /// What `network create` was given.
 #[derive(Debug, Clone, Default)]
@@ -207,12 +207,20 @@ impl Engine {
                     .networks()?
                     .iter()
                     .all(|other| other.id == network.id || other.driver != Driver::Bridge);
-                let plan = pontoon_plan::network::remove(&instance, &network, last);
+                let plan = pontoon_plan::network::remove(
+                    &instance,
+                    &network,
+                    &segment::laid(at.tx, &network)?,
+                    last,
+                );
                 let subject = Subject::Network(network.id.clone());
                 let what = format!("remove network {}", network.name);
                 Ok(Prepared { value: network, plan, subject, recovery: Recovery::Finish, what })
             },
-            |tx, network| tx.network_delete(&network.id),
+            |tx, network| {
+                segment::forget(tx, network)?;
+                tx.network_delete(&network.id)
+            },
         );
         drop(guard);
         removed
@@ -423,9 +431,7 @@ impl Chooser<'_> {
             }
             // Nobody runs out of unique local addresses: unless blocks are configured, the id makes the subnet.
             None if family == Family::V6 && !self.blocks.iter().any(|block| block.base.addr().is_ipv6()) => {
-                let subnet = ipam::ula_subnet(id);
-                ipam::check_subnet(subnet, self.blocks, self.space, self.taken)?;
-                subnet
+                ipam::choose_ula_subnet(id, self.space, self.taken)?
             }
             None => ipam::choose_subnet(family, self.blocks, self.space, self.taken)?,
         };

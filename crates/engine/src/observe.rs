@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+use pontoon_kernel::execute::Refusal;
 use pontoon_kernel::sysctl::Sysctl;
 use pontoon_kernel::{address, link, route};
 use pontoon_model::observed::{AddressSpace, HostAddress, HostRoute, HostSwitches};
@@ -13,7 +14,7 @@ use pontoon_netlink::route::{DumpRoutes, RouteType};
 use pontoon_plan::network::{IPV4_FORWARD, IPV6_FORWARD};
 use pontoon_plan::resolver::ResolvConf;
 
-use crate::{Engine, EngineError};
+use crate::{Engine, EngineError, Mode};
 
 /// `RTPROT_RA`: made from a router advertisement. Source: include/uapi/linux/rtnetlink.h.
 const PROTOCOL_RA: u8 = 9;
@@ -31,7 +32,14 @@ impl Engine {
         let table = self.instance().table();
         let ipv6_forward = switch(IPV6_FORWARD);
         let ra_uplinks = if with_ipv6 && !ipv6_forward { self.ra_uplinks()? } else { Vec::new() };
-        let table = self.executor.has_table(&table)?;
+        let table = match self.executor.has_table(&table) {
+            // Rules may be read by the privileged alone. A plan to look at need not fail for that.
+            Err(Refusal::Kernel(error)) if error.is_denied() && self.mode == Mode::DryRun => {
+                self.warn("the host's rules may not be read without CAP_NET_ADMIN: taken to be none of ours");
+                false
+            }
+            found => found?,
+        };
         Ok(HostSwitches { ipv4_forward: switch(IPV4_FORWARD), ipv6_forward, ra_uplinks, table })
     }
 

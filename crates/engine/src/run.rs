@@ -125,8 +125,12 @@ impl Engine {
             finished: String::new(),
             id,
         };
-        let prepared = self.prepare_sandbox(&sandbox, &networks, owned)?;
-        Ok((prepared, netns))
+        loop {
+            match self.prepare_sandbox(&sandbox, &networks, owned) {
+                Err(EngineError::NeedsSegment(needed)) => self.lay_segment(&needed.0, needed.1)?,
+                prepared => return Ok((prepared?, netns)),
+            }
+        }
     }
 
     fn prepare_sandbox(

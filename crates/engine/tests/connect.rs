@@ -53,3 +53,33 @@ sandboxed! {
         drop(server);
     }
 }
+
+sandboxed! {
+    fn a_network_does_not_end_with_a_bridges_ports(host: Host) {
+        host.sh("ip netns add a && ip netns add b && ip netns add c && ip netns add d");
+        let mut engine = engine();
+        let apart = [("com.docker.network.bridge.enable_icc".to_owned(), "false".to_owned())].into();
+        for (name, subnet, options) in [("blue", "10.8.0.0/16", Default::default()), ("apart", "10.9.0.0/16", apart)] {
+            let subnets = vec![subnet.to_owned()];
+            engine.network_create(&NetworkSpec { subnets, options, ..network(name) }).unwrap();
+            let prefix = &subnet[..5];
+            // Addresses far apart are on different bridges: the first, the second, and one that hangs from the second.
+            let place = |last: &str| format!("{prefix}{last}").parse().ok();
+            for (netns_name, ip) in [("a", place("0.2")), ("b", place("4.0")), ("c", place("90.1"))] {
+                engine.connect(name, &netns(netns_name), &ConnectSpec { ip, ..ConnectSpec::default() }).unwrap();
+            }
+            let reached = name == "blue";
+            for (from, to) in [("a", "4.0"), ("a", "90.1"), ("b", "0.2"), ("b", "90.1"), ("c", "0.2")] {
+                assert_eq!(host.pings(from, &format!("{prefix}{to}")), reached, "{name}: {from} to {to}");
+            }
+            for from in ["a", "b", "c"] {
+                assert!(host.pings(from, &format!("{prefix}0.1")), "{name}: {from} to the gateway");
+                engine.disconnect(name, &netns(from)).unwrap();
+            }
+            engine.network_remove(name).unwrap();
+        }
+        engine.system_prune().unwrap();
+        host.sh("for n in a b c d; do ip netns delete $n; done");
+        assert_eq!(host.sh("ip -o link show type bridge; ip -o link show type veth; nft list ruleset"), "");
+    }
+}

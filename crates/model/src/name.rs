@@ -87,13 +87,15 @@ macro_rules! name {
 name!(
     /// A Linux interface name: 1 to 15 bytes, no `/`, `:` or white space, not `.` or `..`.
     ///
-    /// Names with a `%` are refused too: the kernel takes them for a pattern. Source: `dev_valid_name()` and
-    /// `__dev_alloc_name()` in the kernel's net/core/dev.c; `IFNAMSIZ` is 16 with the NUL.
+    /// The kernel takes each byte for a character of Latin-1, so that letters such as `à` have its no-break space (0xa0)
+    /// in them. Names with a `%` are refused too: the kernel takes them for a pattern. Source: `dev_valid_name()` and
+    /// `__dev_alloc_name()` in the kernel's net/core/dev.c, `isspace()` in lib/ctype.c; `IFNAMSIZ` is 16 with the NUL.
     IfName,
     NameError::Interface,
     |text| {
         let separates = |c: char| c == '/' || c == ':' || c == '%' || c == '\0' || c.is_whitespace();
-        (1..=15).contains(&text.len()) && text != "." && text != ".." && !text.contains(separates)
+        let fits = (1..=15).contains(&text.len()) && text != "." && text != "..";
+        fits && !text.contains(separates) && !text.bytes().any(|byte| byte == 0xa0)
     }
 );
 
@@ -129,7 +131,7 @@ mod tests {
         for good in ["eth0", "a", "br-0123456789ab", "wlan0.5", "é"] {
             assert!(good.parse::<IfName>().is_ok(), "{good}");
         }
-        for bad in ["", ".", "..", "a/b", "a:b", "a b", "eth%d", "sixteencharacter", "a\tb"] {
+        for bad in ["", ".", "..", "a/b", "a:b", "a b", "eth%d", "sixteencharacter", "a\tb", "à"] {
             assert!(bad.parse::<IfName>().is_err(), "{bad}");
         }
     }

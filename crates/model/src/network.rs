@@ -72,6 +72,35 @@ impl AddressPool {
     }
 }
 
+/// How many addresses in a row share one bridge. A bridge has 1,023 ports (`BR_MAX_PORTS` in the kernel's
+/// net/bridge/br_private.h); the rest is for trunks to more bridges.
+pub const SEGMENT_SIZE: u128 = 990;
+/// How many bridges hang from one.
+const FAN_OUT: u32 = 20;
+/// How many bridges a network has at the most. Addresses further up share them.
+const SEGMENTS: u128 = 256;
+
+/// One of a network's bridges but the first, and the cable that joins it to the others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Segment {
+    /// Its number, from 1.
+    pub number: u32,
+    /// The bridge.
+    pub bridge: IfName,
+    /// The bridge's Ethernet address.
+    pub bridge_mac: Mac,
+    /// The bridge that it hangs from.
+    pub parent: IfName,
+    /// The cable's end on the parent.
+    pub trunk: IfName,
+    /// That end's Ethernet address.
+    pub trunk_mac: Mac,
+    /// The cable's end on the bridge.
+    pub uplink: IfName,
+    /// That end's Ethernet address.
+    pub uplink_mac: Mac,
+}
+
 /// A network.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Network {
@@ -133,6 +162,52 @@ impl Network {
     /// Whether the host must forward packets of the family of `pool` for this network.
     pub fn needs_forwarding(&self, pool: &AddressPool) -> bool {
         self.is_way_out(pool) && self.bridge_has_address(pool)
+    }
+
+    /// The number of the segment that an endpoint with this address belongs to. Addresses are given out in a row, so
+    /// that a segment is full before the next begins, and nobody has to count.
+    pub fn segment_number(&self, address: IpAddr) -> u32 {
+        let pool = self.pools().find(|pool| pool.subnet.contains(&address));
+        let offset = pool.map_or(0, |pool| {
+            subnet::to_number(address).saturating_sub(subnet::to_number(pool.subnet.network()))
+        });
+        u32::try_from(offset / SEGMENT_SIZE % SEGMENTS).unwrap_or(0)
+    }
+
+    /// The number of the segment that segment `number` hangs from.
+    pub fn segment_parent(number: u32) -> u32 {
+        number.saturating_sub(1) / FAN_OUT
+    }
+
+    /// The bridge of segment `number`; segment 0 is the network's own.
+    pub fn segment_bridge(&self, number: u32) -> IfName {
+        if number == 0 { self.bridge_name.clone() } else { self.segment_name('x', number) }
+    }
+
+    /// The names of segment `number`, from 1.
+    pub fn segment(&self, number: u32) -> Segment {
+        Segment {
+            number,
+            bridge: self.segment_bridge(number),
+            bridge_mac: self.segment_mac(0x12, number),
+            parent: self.segment_bridge(Self::segment_parent(number)),
+            trunk: self.segment_name('t', number),
+            trunk_mac: self.segment_mac(0x16, number),
+            uplink: self.segment_name('u', number),
+            uplink_mac: self.segment_mac(0x1a, number),
+        }
+    }
+
+    fn segment_name(&self, kind: char, number: u32) -> IfName {
+        format!("pt{}{kind}{number:x}", &self.id.as_str()[..9])
+            .parse()
+            .expect("15 bytes of hexadecimal at the most")
+    }
+
+    fn segment_mac(&self, kind: u8, number: u32) -> Mac {
+        let byte =
+            |index: usize| u8::from_str_radix(&self.id.as_str()[2 * index..2 * index + 2], 16).unwrap_or(0);
+        Mac::local([kind, byte(6), byte(7), byte(8), byte(9), number as u8])
     }
 
     /// The bridge's name for a network with `id` that did not ask for one.

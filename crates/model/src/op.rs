@@ -97,6 +97,8 @@ pub struct LinkSettings {
     pub no_autoconf: bool,
     /// Switches under `net.ipv4.conf`.
     pub devconf: Vec<(DevConf, bool)>,
+    /// The bridge that it becomes a port of.
+    pub master: Option<IfName>,
     /// The bridge port exchanges frames with the bridge but not with other isolated ports.
     pub isolated: bool,
     /// The link is brought up, after everything else.

@@ -76,14 +76,22 @@ fn enter(place: &NetnsPlace) -> String {
     format!("nsenter --net={}", quote(&path(place)))
 }
 
-/// The namespace as `ip link … netns` takes it.
+/// The namespace as `ip link …` takes it; nothing for the host's, where a cable's end is beside the other.
 fn netns_argument(netns: &Netns) -> String {
     match netns {
-        // Only a cable's second end could be the host's, and the host's end is always made first.
-        Netns::Host => "1".to_owned(),
-        Netns::Other { place: NetnsPlace::Named(name), .. } => quote(name),
-        Netns::Other { place: NetnsPlace::Pid(pid), .. } => pid.to_string(),
-        Netns::Other { place: NetnsPlace::Path(path), .. } => quote(path),
+        Netns::Host => String::new(),
+        Netns::Other { place: NetnsPlace::Named(name), .. } => format!(" netns {}", quote(name)),
+        Netns::Other { place: NetnsPlace::Pid(pid), .. } => format!(" netns {pid}"),
+        Netns::Other { place: NetnsPlace::Path(path), .. } => format!(" netns {}", quote(path)),
+    }
+}
+
+/// The namespace in words.
+fn whose(netns: &Netns) -> String {
+    match netns {
+        Netns::Host => "the host".to_owned(),
+        Netns::Other { place: NetnsPlace::Named(name), .. } => name.clone(),
+        Netns::Other { place, .. } => path(place),
     }
 }
 
@@ -148,7 +156,7 @@ fn veth(first: String, master: Option<&IfName>, peer: &VethPeer, mtu: Option<u32
     let master = master.map_or_else(String::new, |master| format!(" master {}", quote(master.as_str())));
     let second = device(&peer.name, peer.mac);
     let netns = netns_argument(&peer.netns);
-    format!("link add {first}{mtu} {queues}{master} type veth peer name {second}{mtu} {queues} netns {netns}")
+    format!("link add {first}{mtu} {queues}{master} type veth peer name {second}{mtu} {queues}{netns}")
 }
 
 fn alias(netns: &Netns, name: &IfName, alias: &str) -> String {
@@ -158,6 +166,9 @@ fn alias(netns: &Netns, name: &IfName, alias: &str) -> String {
 fn set(netns: &Netns, name: &IfName, settings: &LinkSettings) -> Vec<String> {
     let device = quote(name.as_str());
     let mut commands = Vec::new();
+    if let Some(master) = &settings.master {
+        commands.push(ip(netns, &format!("link set dev {device} master {}", quote(master.as_str()))));
+    }
     if settings.no_autoconf {
         commands.push(ip(netns, &format!("link set dev {device} addrgenmode none")));
     }
@@ -208,9 +219,9 @@ fn neighbour(op: &NeighbourOp) -> String {
             ip(netns, &format!("neighbour delete {address} dev {}", quote(link.as_str())))
         }
         NeighbourOp::Announce { netns, link, address, mac } => {
-            // No common tool sends one; what is sent is said.
-            let what = format!("unsolicited neighbour advertisement: {} is at {mac}", IpAddr::from(*address));
-            format!("# {}", within(netns, &format!("({what}, on {link})")))
+            // A comment, which the shell passes over.
+            let what = format!("unsolicited neighbour advertisement, {} is at {mac}", IpAddr::from(*address));
+            format!("# (no common tool sends this: {what}, out of {link} in {})", whose(netns))
         }
     }
 }

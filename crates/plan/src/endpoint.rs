@@ -65,6 +65,15 @@ pub struct Attach<'a> {
     pub sysctls: &'a [(String, String)],
 }
 
+impl Attach<'_> {
+    /// The bridge that the endpoint is on: the network's own, or where that is full another of its segments'.
+    fn port_of(&self) -> IfName {
+        let number =
+            self.endpoint.addresses().next().map_or(0, |address| self.network.segment_number(address));
+        self.network.segment_bridge(number)
+    }
+}
+
 /// The steps that attach a sandbox to a bridge network.
 pub fn attach(wanted: &Attach<'_>) -> Plan {
     let mut plan = Plan::default();
@@ -72,7 +81,7 @@ pub fn attach(wanted: &Attach<'_>) -> Plan {
     add_inside(&mut plan, wanted);
     change_routes(&mut plan, &wanted.netns, wanted.sandbox, &wanted.routes.0, &wanted.routes.1);
     add_neighbours(&mut plan, wanted);
-    let names = vec![wanted.endpoint.host_ifname.clone(), wanted.network.bridge_name.clone()];
+    let names = vec![wanted.endpoint.host_ifname.clone(), wanted.port_of()];
     let why = "asked once, the kernel notes that both have carrier, and the first packet passes";
     plan.push(LinkOp::Settle { names, others: Vec::new() }, why);
     if let (true, Some(address)) = (wanted.announce, wanted.endpoint.v6) {
@@ -131,7 +140,7 @@ fn add_cable(plan: &mut Plan, wanted: &Attach<'_>) {
         netns: Netns::Host,
         name: name.clone(),
         mark: wanted.instance.endpoint_mark(endpoint),
-        master: Some(network.bridge_name.clone()),
+        master: Some(wanted.port_of()),
         peer: VethPeer { netns: wanted.netns.clone(), name: endpoint.ifname.clone(), mac: endpoint.mac },
         mtu: network.bridge.mtu,
     };

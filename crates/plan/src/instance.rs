@@ -63,6 +63,11 @@ impl Instance {
         LinkMark { alias: format!("{}endpoint:{id}", self.mark_prefix()), mac }
     }
 
+    /// The mark of another of a network's links: one whose Ethernet address is `mac`.
+    pub fn network_mark(&self, network: &Network, mac: Mac) -> LinkMark {
+        LinkMark { alias: self.network_alias(&network.id), mac }
+    }
+
     fn network_alias(&self, id: &NetworkId) -> String {
         format!("{}network:{id}", self.mark_prefix())
     }

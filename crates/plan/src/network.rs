@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
-use pontoon_model::network::AddressPool;
+use pontoon_model::network::{AddressPool, Segment};
 use pontoon_model::observed::HostSwitches;
-use pontoon_model::op::{AddressOp, DevConf, LinkOp, LinkSettings, Netns, NftOp, SysctlOp};
+use pontoon_model::op::{AddressOp, DevConf, LinkOp, LinkSettings, Netns, NftOp, SysctlOp, VethPeer};
 use pontoon_model::option::GatewayMode;
 use pontoon_model::{IfName, Network};
 
@@ -32,9 +32,63 @@ pub fn create(instance: &Instance, network: &Network, host: &HostSwitches) -> Pl
     plan
 }
 
-/// The steps that take a bridge network away. `last` says that no other network needs the table.
-pub fn remove(instance: &Instance, network: &Network, last: bool) -> Plan {
+/// The steps that give a network one more bridge, joined to the others by a cable.
+///
+/// A frame from a container that must not reach others may come in by the cable, but is not passed on to ports that
+/// are isolated too: so the cable's end at the parent is isolated with them.
+pub fn add_segment(instance: &Instance, network: &Network, segment: &Segment) -> Plan {
     let mut plan = Plan::default();
+    let name = &network.name;
+    let mark = |mac| instance.network_mark(network, mac);
+    let bridge = LinkOp::AddBridge {
+        name: segment.bridge.clone(),
+        mark: mark(segment.bridge_mac),
+        mtu: network.bridge.mtu,
+    };
+    plan.push(
+        bridge,
+        format!("{name}: bridge number {}, since one has 1,023 ports at the most", segment.number + 1),
+    );
+    let cable = LinkOp::AddVeth {
+        netns: Netns::Host,
+        name: segment.trunk.clone(),
+        mark: mark(segment.trunk_mac),
+        master: Some(segment.parent.clone()),
+        peer: VethPeer { netns: Netns::Host, name: segment.uplink.clone(), mac: segment.uplink_mac },
+        mtu: network.bridge.mtu,
+    };
+    plan.push(cable, format!("{name}: a cable joins it to the network's other bridges"));
+    let settings = LinkSettings { no_autoconf: true, up: true, ..LinkSettings::default() };
+    let trunk = LinkSettings { isolated: !network.bridge.icc, ..settings.clone() };
+    let uplink = LinkSettings { master: Some(segment.bridge.clone()), ..settings.clone() };
+    plan.push(
+        set(&segment.bridge, settings),
+        format!("{name}: no address, the gateway is on the first bridge"),
+    );
+    plan.push(set(&segment.trunk, trunk), format!("{name}: the cable's end at {}", segment.parent));
+    plan.push(set(&segment.uplink, uplink), format!("{name}: the cable's end at {}", segment.bridge));
+    let names = vec![segment.trunk.clone(), segment.uplink.clone(), segment.bridge.clone()];
+    plan.push(
+        LinkOp::Settle { names, others: Vec::new() },
+        format!("{name}: frames pass from the first one on"),
+    );
+    plan
+}
+
+/// The steps that take a bridge network away. `segments` are its other bridges, `last` says that no
+/// other network needs the table.
+pub fn remove(instance: &Instance, network: &Network, segments: &[Segment], last: bool) -> Plan {
+    let mut plan = Plan::default();
+    for segment in segments {
+        for (name, mac) in [(&segment.trunk, segment.trunk_mac), (&segment.bridge, segment.bridge_mac)] {
+            let delete = LinkOp::Delete {
+                netns: Netns::Host,
+                name: name.clone(),
+                mark: instance.network_mark(network, mac),
+            };
+            plan.push(delete, format!("{}: bridge number {} goes", network.name, segment.number + 1));
+        }
+    }
     let (name, mark) = (network.bridge_name.clone(), instance.bridge_mark(network));
     let why = format!("{}: the bridge goes, its addresses and routes with it", network.name);
     plan.push(LinkOp::Delete { netns: Netns::Host, name, mark }, why);

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use pontoon_kernel::process::Process as Running;
 use pontoon_model::Sandbox;
 use pontoon_model::network::AddressPool;
 use pontoon_model::op::NetnsPlace;
@@ -39,6 +40,8 @@ impl Life {
             Status::Exited(code) => Self::Exited(code),
             Status::Running if !sandbox.is_ours() => Self::Running,
             Status::Running if crate::container::running(sandbox)?.is_some() => Self::Running,
+            // Whoever looks after it is about to note how it ended.
+            Status::Running if is_kept(sandbox)? => Self::Running,
             Status::Running => Self::Dead,
         })
     }
@@ -51,6 +54,13 @@ impl Life {
             Self::Exited(_) => "exited",
             Self::Dead => "dead",
         }
+    }
+}
+
+fn is_kept(sandbox: &Sandbox) -> Result<bool, EngineError> {
+    match sandbox.keeper {
+        Some(id) => Ok(Running::open_started(id.pid, id.started)?.is_some()),
+        None => Ok(false),
     }
 }
 

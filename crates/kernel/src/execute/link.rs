@@ -6,7 +6,8 @@ use std::time::Instant;
 use pontoon_model::op::{DevConf, LinkMark, LinkOp, LinkSettings, Netns as Where, VethPeer};
 use pontoon_model::{IfName, Mac};
 use pontoon_netlink::link::{
-    AddrGenMode, BridgeOptions, DelLink, HwAddr, Ipv4Conf, Kind, Link, NewLink, Peer, PortOptions, SetLink,
+    AddrGenMode, BridgeOptions, DelLink, HwAddr, Ipv4Conf, Kind, Link, LinkIndex, NewLink, Peer, PortOptions,
+    SetLink,
 };
 
 use super::{Executor, Pending, Purpose, Refusal, VANISHING, id_of, name_of};
@@ -35,8 +36,12 @@ impl Executor {
                 self.veth(step, &Veth { netns, name, mark, master, peer, mtu: *mtu }, pending)
             }
             LinkOp::Set { netns, name, settings } => {
+                let master = match &settings.master {
+                    Some(master) => Some(self.index_of(step, netns, master.as_str(), pending)?),
+                    None => None,
+                };
                 self.turn_to(netns, pending)?;
-                pending.set(step, name, settings);
+                pending.set(step, name, settings, master);
                 Ok(())
             }
             LinkOp::Delete { .. } | LinkOp::Vanish { .. } | LinkOp::Settle { .. } => Ok(()),
@@ -47,13 +52,18 @@ impl Executor {
         if !self.reach(&veth.peer.netns).map_err(|error| (step, error))? {
             return Err((step, Refusal::Gone(name_of(&veth.peer.netns))));
         }
-        let inside = id_of(&veth.peer.netns).and_then(|id| self.inside.get(&id));
-        let Some(inside) = inside else { return Err((step, Refusal::Gone(name_of(&veth.peer.netns)))) };
+        let inside = id_of(&veth.peer.netns).map(|id| self.inside.get(&id));
+        // Without a namespace, the other end is made beside the first.
+        let netns = match inside {
+            Some(Some(inside)) => Some(inside.netns.as_fd()),
+            Some(None) => return Err((step, Refusal::Gone(name_of(&veth.peer.netns)))),
+            None => None,
+        };
         let peer = Peer {
             name: veth.peer.name.as_str(),
             mac: Some(hardware(veth.peer.mac)),
             mtu: veth.mtu,
-            netns: Some(inside.netns.as_fd()),
+            netns,
             ..Peer::default()
         };
         let pair = NewLink {
@@ -128,7 +138,7 @@ struct Veth<'a> {
     netns: &'a Where,
     name: &'a IfName,
     mark: &'a LinkMark,
-    master: Option<pontoon_netlink::link::LinkIndex>,
+    master: Option<LinkIndex>,
     peer: &'a VethPeer,
     mtu: Option<u32>,
 }
@@ -156,7 +166,11 @@ impl Pending {
     }
 
     /// Up goes last and alone: the kernel brings a link up before it looks at the other settings of a request.
-    fn set(&mut self, step: usize, name: &IfName, settings: &LinkSettings) {
+    fn set(&mut self, step: usize, name: &IfName, settings: &LinkSettings, master: Option<LinkIndex>) {
+        if master.is_some() {
+            self.requests.set_link(&SetLink { master: Some(master), ..SetLink::new(name.as_str()) });
+            self.purposes.push((step, Purpose::Must));
+        }
         let conf: Vec<(Ipv4Conf, u32)> =
             settings.devconf.iter().map(|(conf, on)| (number(*conf), u32::from(*on))).collect();
         if settings.no_autoconf || !conf.is_empty() {

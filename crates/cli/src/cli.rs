@@ -25,7 +25,7 @@ if a signal ended it).";
 /// Networks, containers and cables from Linux primitives: namespaces, veth pairs, bridges, routes and nftables. The
 /// words are Docker's where Docker has them.
 ///
-/// Every changing command takes --dry-run, which shows the `ip`, `bridge`, `nft` and `sysctl` commands that do the
+/// Every command that changes networks takes --dry-run, which shows the `ip`, `bridge`, `nft` and `sysctl` commands that do the
 /// same, each with its reason, and changes nothing. `pontoon lab` is a throw-away host to try things on.
 #[derive(Debug, Parser)]
 #[command(

@@ -5,12 +5,14 @@ use std::io::ErrorKind;
 use std::ops::{Deref, DerefMut};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::SystemTime;
 
 use clap::Args;
 use pontoon_engine::recover;
 use pontoon_engine::report::Reader;
 use pontoon_engine::{Engine, Mode, Outcome, Root};
+use pontoon_plan::Plan;
 
 use crate::failure::Failure;
 use crate::output;
@@ -32,34 +34,40 @@ pub(crate) struct Global {
 }
 
 /// An engine at work, and on a dry run perhaps a place for it to plan in.
+///
+/// What went differently is told when it ends, also when the verb fails.
 pub(crate) struct Session {
-    engine: Engine,
+    /// There until it is taken along.
+    engine: Option<Engine>,
     scratch: Option<Scratch>,
 }
+
+const HELD: &str = "the engine is held until it is taken along";
 
 impl Deref for Session {
     type Target = Engine;
 
     fn deref(&self) -> &Engine {
-        &self.engine
+        self.engine.as_ref().expect(HELD)
     }
 }
 
 impl DerefMut for Session {
     fn deref_mut(&mut self) -> &mut Engine {
-        &mut self.engine
+        self.engine.as_mut().expect(HELD)
     }
 }
 
 impl Session {
     /// The engine, for those who take it along.
-    pub(crate) fn into_engine(self) -> Engine {
-        self.engine
+    pub(crate) fn into_engine(mut self) -> Engine {
+        self.engine.take().expect(HELD)
     }
+}
 
-    /// Says what went differently.
-    pub(crate) fn tell_warnings(&mut self) {
-        for warning in self.engine.warnings.drain(..) {
+impl Drop for Session {
+    fn drop(&mut self) {
+        for warning in self.engine.iter_mut().flat_map(|engine| engine.warnings.drain(..)) {
             output::warning(&warning);
         }
     }
@@ -89,31 +97,31 @@ impl Global {
     pub(crate) fn session(&self) -> Result<Session, Failure> {
         let root = self.instance()?;
         if !self.dry_run {
-            return Ok(Session { engine: Engine::open(root, Mode::Apply)?, scratch: None });
+            return Ok(Session { engine: Some(Engine::open(root, Mode::Apply)?), scratch: None });
         }
         let (root, scratch) = Scratch::beside(root)?;
-        Ok(Session { engine: Engine::open(root, Mode::DryRun)?, scratch })
+        Ok(Session { engine: Some(Engine::open(root, Mode::DryRun)?), scratch })
     }
 
-    /// Ends a changing verb: on a dry run shows the plan, and otherwise what `result` prints; then the warnings.
+    /// Ends a changing verb: on a dry run shows the plan, and otherwise what `result` prints.
     pub(crate) fn conclude<T>(
         &self,
-        session: &mut Session,
+        session: &Session,
         format: PlanFormat,
         outcome: &Outcome<T>,
         result: impl FnOnce(&T) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        let told = if self.dry_run {
-            let note = session.scratch.as_ref().map(|scratch| scratch.why.as_str());
-            output::print(&plan::dry_run(&outcome.plan, format, note))
-        } else {
-            if self.verbose {
-                output::note(&plan::done(&outcome.plan));
-            }
-            result(&outcome.value)
-        };
-        session.tell_warnings();
-        told
+        if self.dry_run {
+            let note = session
+                .scratch
+                .as_ref()
+                .map(|scratch| format!("Planned from an empty state: {}", scratch.why));
+            return output::print(&plan::dry_run(&outcome.plan, format, note.as_deref()));
+        }
+        if self.verbose {
+            output::note(&plan::done(&outcome.plan));
+        }
+        result(&outcome.value)
     }
 
     /// Refuses `--format` where nothing is shown.
@@ -122,6 +130,17 @@ impl Global {
             Some(_) if !self.dry_run => Err(Failure::usage("--format is for --dry-run here")),
             format => Ok(format.unwrap_or_default()),
         }
+    }
+
+    /// Shows what would take the networks of containers away.
+    pub(crate) fn show_teardown(&self, session: &Session, names: &[String]) -> Result<ExitCode, Failure> {
+        let mut all = Plan::default();
+        for name in names {
+            all.append(session.teardown_plan(name)?);
+        }
+        let note = "The containers' processes would be ended first";
+        output::print(&plan::dry_run(&all, PlanFormat::default(), Some(note)))?;
+        Ok(ExitCode::SUCCESS)
     }
 
     /// Refuses `--dry-run` where it would not be what it says.

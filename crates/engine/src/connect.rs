@@ -8,6 +8,7 @@ use pontoon_model::endpoint::EndpointState;
 use pontoon_model::network::{AddressPool, Driver};
 use pontoon_model::op::Netns;
 use pontoon_model::option::EndpointOptions;
+use pontoon_model::sandbox::Status;
 use pontoon_model::{ContainerRef, Endpoint, EndpointId, IfName, Mac, Network, Sandbox, lease};
 use pontoon_netlink::route::{DumpRoutes, TABLE_MAIN};
 use pontoon_plan::Plan;
@@ -78,14 +79,19 @@ impl Engine {
         container: &ContainerRef,
         spec: &ConnectSpec,
     ) -> Result<Outcome<Connected>, EngineError> {
-        let found = self.network_or_default(network)?;
+        let Outcome { value: found, plan: mut before } = self.network_or_default(network)?;
         refuse_builtin(&found, "connected by hand")?;
         let mut target = self.target(container)?;
         let foreign = self.foreign_routes(&target)?;
         loop {
             match self.connect_target(&found, &mut target, foreign, spec) {
                 Err(EngineError::NeedsSegment(needed)) => self.lay_segment(&needed.0, needed.1)?,
-                done => return done,
+                done => {
+                    let mut done = done?;
+                    before.append(std::mem::take(&mut done.plan));
+                    done.plan = before;
+                    return Ok(done);
+                }
             }
         }
     }
@@ -231,7 +237,7 @@ struct Addresses {
 
 impl Request<'_> {
     fn prepare(&self, at: &mut Preparing<'_, '_>, found: &Network) -> Result<(Connected, Plan), EngineError> {
-        let (network, sandbox) = (usable(at.tx, found)?, &self.target.sandbox);
+        let (network, sandbox) = (usable(at, found)?, &self.target.sandbox);
         let options = EndpointOptions::parse(&self.spec.options)?;
         if at.tx.endpoint_on(&network.id, &sandbox.id)?.is_some() {
             return Err(EngineError::AlreadyConnected {
@@ -289,13 +295,16 @@ impl Request<'_> {
         wanted: Option<IfName>,
     ) -> Result<IfName, EngineError> {
         let cables = at.tx.cables_of_sandbox(&self.target.sandbox.id)?;
+        // The namespace of a container that is only planned is not there to be asked.
+        let imagined = at.rehearsing && self.target.sandbox.status == Status::Created;
         let mut taken = |name: &IfName| -> Result<bool, EngineError> {
             let by_cable = cables
                 .iter()
                 .flat_map(|cable| &cable.ends)
                 .any(|end| end.sandbox.as_ref() == Some(&self.target.sandbox.id) && end.ifname == *name);
             let known = by_cable || ours.iter().any(|endpoint| endpoint.ifname == *name);
-            Ok(known || at.executor.link(&self.target.netns, name.as_str())?.is_some())
+            let seen = !imagined && at.executor.link(&self.target.netns, name.as_str())?.is_some();
+            Ok(known || seen)
         };
         if let Some(name) = wanted {
             let container = self.target.sandbox.name.to_string();
@@ -388,11 +397,17 @@ impl Request<'_> {
     }
 }
 
-/// The network as it is now, if it can be connected to.
-fn usable(tx: &Tx<'_>, found: &Network) -> Result<Network, EngineError> {
-    let network = tx
-        .network(&found.id)?
-        .ok_or_else(|| EngineError::NoNetwork { name: found.name.to_string(), near: Vec::new() })?;
+/// The network as it is now, if it can be connected to. On a dry run, one that would have been made is taken to be there.
+fn usable(at: &Preparing<'_, '_>, found: &Network) -> Result<Network, EngineError> {
+    let tx = at.tx;
+    let network = match tx.network(&found.id)? {
+        Some(network) => network,
+        None if at.rehearsing => {
+            tx.network_put(found)?;
+            found.clone()
+        }
+        None => return Err(EngineError::NoNetwork { name: found.name.to_string(), near: Vec::new() }),
+    };
     if tx.network_is_removing(&network.id)? {
         return Err(EngineError::Removing(network.name.into()));
     }

@@ -157,23 +157,25 @@ impl Engine {
         )
     }
 
-    /// The network that is meant, making the default one if it is that and not there yet.
+    /// The network that is meant, making the default one if it is that and not there yet; with the steps that made it.
     ///
     /// # Errors
     ///
     /// If there is none, or the default one cannot be made.
-    pub fn network_or_default(&mut self, name: &str) -> Result<Network, EngineError> {
+    pub fn network_or_default(&mut self, name: &str) -> Result<Outcome<Network>, EngineError> {
+        let found = |value| Outcome { value, plan: Plan::default() };
         match self.store.read(|tx| resolve::network(tx, name)) {
             Err(EngineError::NoNetwork { .. }) if name == DEFAULT => {
                 let spec = NetworkSpec { name: DEFAULT.to_owned(), ..NetworkSpec::default() };
                 match self.network_create(&spec) {
-                    Ok(made) => Ok(made.value),
                     // Somebody else was faster.
-                    Err(EngineError::NetworkExists(_)) => self.store.read(|tx| resolve::network(tx, name)),
-                    Err(error) => Err(error),
+                    Err(EngineError::NetworkExists(_)) => {
+                        self.store.read(|tx| resolve::network(tx, name)).map(found)
+                    }
+                    made => made,
                 }
             }
-            found => found,
+            network => network.map(found),
         }
     }
 

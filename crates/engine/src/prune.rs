@@ -10,6 +10,7 @@ use pontoon_model::{Netns, Network};
 use pontoon_netlink::link::{DelLink, DumpLinks};
 use pontoon_plan::{Plan, ruleset};
 
+use crate::run::{MADE, NETNS_FILES};
 use crate::{Engine, EngineError, Mode, Outcome};
 
 impl Engine {
@@ -133,7 +134,14 @@ impl Engine {
             return Ok(plan);
         }
         self.executor.run(&plan.steps)?;
-        self.store.transaction(|tx| tx.sysctls()?.iter().try_for_each(|(key, _)| tx.sysctl_forget(key)))?;
+        self.store.transaction(|tx| {
+            if tx.meta_get(NETNS_FILES)?.as_deref() == Some(MADE) {
+                // Somebody else's files in it keep it.
+                let _ = std::fs::remove_dir(NETNS_FILES);
+                tx.meta_set(NETNS_FILES, "")?;
+            }
+            tx.sysctls()?.iter().try_for_each(|(key, _)| tx.sysctl_forget(key))
+        })?;
         Ok(plan)
     }
 }

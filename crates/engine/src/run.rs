@@ -31,6 +31,11 @@ use crate::resolve::{self, Target};
 use crate::time::now;
 use crate::{Engine, EngineError, Mode, Outcome, Root};
 
+/// The folder of files for `ip netns exec`, and the key under which it is noted that we made it.
+pub(crate) const NETNS_FILES: &str = "/etc/netns";
+/// The note.
+pub(crate) const MADE: &str = "made";
+
 /// What `--network` was given.
 #[derive(Debug, Clone)]
 pub enum Networking {
@@ -69,15 +74,6 @@ struct Ready {
     owned: Owned,
 }
 
-/// How a foreground container ended.
-#[derive(Debug)]
-pub struct Ended {
-    /// The exit code to pass on.
-    pub code: i32,
-    /// What went differently.
-    pub warnings: Vec<String>,
-}
-
 impl Engine {
     /// Works out what `run` would do.
     ///
@@ -97,8 +93,12 @@ impl Engine {
     ) -> Result<(PreparedRun, Option<OpenNetns>), EngineError> {
         let id = SandboxId::from_bytes(random()?);
         let name = sandbox_name(spec, &id)?;
-        let (mode, networks) = self.networking(spec)?;
+        let (mode, networks, made) = self.networking(spec)?;
         let (netns, netns_id) = match &mode {
+            // What is only planned gets a name and no namespace.
+            NetworkMode::Networks | NetworkMode::None if self.mode == Mode::DryRun => {
+                (None, NetnsId { dev: 0, ino: 0 })
+            }
             NetworkMode::Networks | NetworkMode::None => {
                 let netns = OpenNetns::create()?;
                 let id = netns.id();
@@ -108,7 +108,8 @@ impl Engine {
             // Looked up by namespace, these are not found: the namespace is somebody else's.
             NetworkMode::Host | NetworkMode::Container(_) => (None, NetnsId { dev: 0, ino: 0 }),
         };
-        let pinned = netns.is_some().then(|| self.free_netns_name(&name, &id));
+        let own = matches!(mode, NetworkMode::Networks | NetworkMode::None);
+        let pinned = own.then(|| self.free_netns_name(&name, &id));
         let sandbox = Sandbox {
             process: Process { hostname: hostname(spec, &name), ..spec.process.clone() },
             name,
@@ -128,7 +129,13 @@ impl Engine {
         loop {
             match self.prepare_sandbox(&sandbox, &networks, owned) {
                 Err(EngineError::NeedsSegment(needed)) => self.lay_segment(&needed.0, needed.1)?,
-                prepared => return Ok((prepared?, netns)),
+                prepared => {
+                    let mut prepared = prepared?;
+                    if self.mode == Mode::DryRun {
+                        prepared.plan.steps.splice(0..0, made.steps);
+                    }
+                    return Ok((prepared, netns));
+                }
             }
         }
     }
@@ -145,6 +152,9 @@ impl Engine {
                 return Err(EngineError::ContainerExists(sandbox.name.to_string()));
             }
             at.tx.sandbox_put(sandbox)?;
+            if !Path::new(NETNS_FILES).exists() {
+                at.tx.meta_set(NETNS_FILES, MADE)?;
+            }
             let target = Target { sandbox: sandbox.clone(), is_new: false, netns: resolve::netns(sandbox) };
             let (connected, attachments) = Self::prepare_attachments(&instance, at, &target, networks)?;
             let addresses: Vec<IpAddr> =
@@ -322,6 +332,16 @@ impl Engine {
         Ok(planned)
     }
 
+    /// The steps that would take a container's network away.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such container.
+    pub fn teardown_plan(&self, name: &str) -> Result<Plan, EngineError> {
+        let sandbox = self.container(name)?;
+        self.store.read(|tx| teardown(&self.root.instance, tx, &sandbox))
+    }
+
     /// Takes a container's network away now. For a container that nobody looks after any more.
     pub(crate) fn end(&mut self, id: &SandboxId, code: i32) -> Result<(), EngineError> {
         let owned = self.own_entry()?;
@@ -339,19 +359,19 @@ impl Engine {
         Ok(())
     }
 
-    fn networking(&mut self, spec: &RunSpec) -> Result<(NetworkMode, Vec<Joining>), EngineError> {
+    fn networking(&mut self, spec: &RunSpec) -> Result<(NetworkMode, Vec<Joining>, Plan), EngineError> {
         let wanted = match &spec.networking {
-            Networking::None => return Ok((NetworkMode::None, Vec::new())),
-            Networking::Host => return Ok((NetworkMode::Host, Vec::new())),
+            Networking::None => return Ok((NetworkMode::None, Vec::new(), Plan::default())),
+            Networking::Host => return Ok((NetworkMode::Host, Vec::new(), Plan::default())),
             Networking::Container(name) => {
                 let sandbox = self.store.read(|tx| resolve::container(tx, name))?;
                 let owner = match &sandbox.mode {
                     NetworkMode::Container(owner) => owner.clone(),
-                    NetworkMode::Host => return Ok((NetworkMode::Host, Vec::new())),
+                    NetworkMode::Host => return Ok((NetworkMode::Host, Vec::new(), Plan::default())),
                     NetworkMode::Networks | NetworkMode::None => sandbox.id.clone(),
                 };
                 return match sandbox.status {
-                    Status::Running => Ok((NetworkMode::Container(owner), Vec::new())),
+                    Status::Running => Ok((NetworkMode::Container(owner), Vec::new(), Plan::default())),
                     _ => Err(EngineError::NotRunning(name.clone())),
                 };
             }
@@ -360,9 +380,10 @@ impl Engine {
             }
             Networking::Networks(wanted) => wanted.clone(),
         };
-        let mut networks = Vec::new();
+        let (mut networks, mut made) = (Vec::new(), Plan::default());
         for (name, connect) in wanted {
-            let network = self.network_or_default(&name)?;
+            let Outcome { value: network, plan } = self.network_or_default(&name)?;
+            made.append(plan);
             match network.driver {
                 Driver::Bridge => {
                     let id = EndpointId::from_bytes(random()?);
@@ -373,7 +394,7 @@ impl Engine {
                 }
             }
         }
-        Ok((NetworkMode::Networks, networks))
+        Ok((NetworkMode::Networks, networks, made))
     }
 
     /// The container's own name in `/run/netns`, or a second one when somebody has that.
@@ -385,29 +406,35 @@ impl Engine {
 
 type PreparedRun = Prepared<(Sandbox, Vec<Connected>)>;
 
-/// Runs a container in the foreground and returns when it has ended.
+/// Runs a container in the foreground and returns its exit code when it has ended. `warn` is told, before the process
+/// starts or the error is returned, what went differently.
 ///
 /// # Errors
 ///
 /// If the container cannot be set up or its command cannot be started; everything is taken back then.
-pub fn run_foreground(mut engine: Engine, spec: &RunSpec) -> Result<Ended, EngineError> {
+pub fn run_foreground(
+    mut engine: Engine,
+    spec: &RunSpec,
+    warn: &mut dyn FnMut(&str),
+) -> Result<i32, EngineError> {
     let pty = EngineError::open_terminal(spec.tty)?;
     let foreground = Foreground::prepare()?;
-    let mut ready = engine.set_up(spec)?;
     let stdio = pty.as_ref().map_or(Stdio::Inherit, |pty| Stdio::Terminal(pty.user()));
-    let child = engine.start(&mut ready, spec, stdio)?;
-    print_warnings(&mut engine);
+    let started = engine.set_up(spec).and_then(|mut ready| {
+        let child = engine.start(&mut ready, spec, stdio)?;
+        Ok((ready.sandbox.id, child))
+    });
+    engine.warnings.drain(..).for_each(|warning| warn(&warning));
+    let (id, child) = started?;
     let status = match pty {
         Some(pty) => foreground.wait_on_terminal(&child, pty)?,
         None => foreground.wait(&child)?,
     };
-    let code = status.code();
     let owned = engine.own_entry()?;
-    let id = ready.sandbox.id;
-    if let Some(plan) = engine.note_ended(&id, code, owned)? {
+    if let Some(plan) = engine.note_ended(&id, status.code(), owned)? {
         finish_behind(engine, owned, &plan, &id)?;
     }
-    Ok(Ended { code, warnings: Vec::new() })
+    Ok(status.code())
 }
 
 /// Finishes the teardown in a process that stays behind. The journal's entry is the two processes' together, since
@@ -637,12 +664,6 @@ fn environment(process: &Process, tty: bool) -> Vec<(OsString, OsString)> {
 
 fn is_ours(name: &std::ffi::OsStr) -> bool {
     name.to_string_lossy().starts_with("PONTOON_")
-}
-
-fn print_warnings(engine: &mut Engine) {
-    for warning in engine.warnings.drain(..) {
-        eprintln!("warning: {warning}");
-    }
 }
 
 /// Makes the folder for a container's output, and names the file.

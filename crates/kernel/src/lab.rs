@@ -54,7 +54,8 @@ impl Default for Options {
     fn default() -> Options {
         Options {
             hostname: "lab".into(),
-            private: vec!["/var/lib/pontoon".into()],
+            // Both are written to when containers start.
+            private: vec!["/var/lib/pontoon".into(), "/etc/netns".into()],
             mirrored: Vec::new(),
             loopback: true,
         }

@@ -374,6 +374,10 @@ impl Home {
 
 impl Drop for Home {
     fn drop(&mut self) {
+        // Where leaving failed, there is nowhere to return from.
+        if matches!(self.netns.is_current(), Ok(true)) {
+            return;
+        }
         if let Err(error) = self.netns.join() {
             // Going on would configure a container as if it were the host, or the other way round.
             eprintln!("error: could not return to the network namespace {}: {error}", self.netns.id);

@@ -38,7 +38,7 @@ pub(crate) fn dry_run(plan: &Plan, format: PlanFormat, note: Option<&str>) -> St
         PlanFormat::Script => {
             let mut text = String::from("# What would be done; nothing has been changed.\n");
             if let Some(note) = note {
-                text.push_str(&format!("# Planned from an empty state: {note}.\n"));
+                text.push_str(&format!("# {note}.\n"));
             }
             text.push_str(if plan.is_empty() { "# There is nothing to do.\n" } else { "\n" });
             text + &script(plan)

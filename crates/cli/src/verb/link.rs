@@ -49,7 +49,7 @@ impl Link {
         }
         let mut session = global.session()?;
         let laid = session.link(&self.a.spec(self.gateway_a), &self.b.spec(self.gateway_b), self.mtu)?;
-        global.conclude(&mut session, format, &laid, |cable| output::line(self.summary(cable)))?;
+        global.conclude(&session, format, &laid, |cable| output::line(self.summary(cable)))?;
         Ok(ExitCode::SUCCESS)
     }
 

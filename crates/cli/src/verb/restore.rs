@@ -23,7 +23,7 @@ impl Restore {
         let format = global.plan_format(self.plan.format)?;
         let mut session = global.session()?;
         let restored = session.restore()?;
-        global.conclude(&mut session, format, &restored, |names| {
+        global.conclude(&session, format, &restored, |names| {
             output::print(&names.iter().map(|name| format!("{name}\n")).collect::<String>())
         })?;
         Ok(ExitCode::SUCCESS)

@@ -22,14 +22,15 @@ pub(crate) struct Rm {
 
 impl Rm {
     pub(crate) fn run(self, global: &Global) -> Result<ExitCode, Failure> {
-        global.no_dry_run("rm")?;
         let mut session = global.session()?;
+        if global.dry_run {
+            return global.show_teardown(&session, &self.names);
+        }
         let removed = failure::each(&self.names, |name| match session.remove(name, self.force) {
             Ok(_) => output::line(name),
             Err(EngineError::NoContainer { .. }) if self.force => Ok(()),
             Err(error) => Err(error.into()),
         });
-        session.tell_warnings();
         removed.map(|()| ExitCode::SUCCESS)
     }
 }

@@ -104,7 +104,7 @@ impl Run {
         if global.dry_run {
             let mut session = global.session().map_err(set_up)?;
             let planned = session.run_plan(&spec).map_err(failed)?;
-            global.conclude(&mut session, format, &planned, |_| Ok(()))?;
+            global.conclude(&session, format, &planned, |_| Ok(()))?;
             return Ok(ExitCode::SUCCESS);
         }
         if detach {
@@ -114,9 +114,8 @@ impl Run {
             return Ok(ExitCode::SUCCESS);
         }
         let engine = global.session().map_err(set_up)?.into_engine();
-        let ended = run_foreground(engine, &spec).map_err(failed)?;
-        ended.warnings.iter().for_each(|warning| output::warning(warning));
-        Ok(code(ended.code))
+        let ended = run_foreground(engine, &spec, &mut |warning| output::warning(warning)).map_err(failed)?;
+        Ok(code(ended))
     }
 
     fn spec(self) -> Result<RunSpec, Failure> {

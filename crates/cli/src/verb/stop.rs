@@ -24,13 +24,14 @@ pub(crate) struct Stop {
 
 impl Stop {
     pub(crate) fn run(self, global: &Global) -> Result<ExitCode, Failure> {
-        global.no_dry_run("stop")?;
         let mut session = global.session()?;
+        if global.dry_run {
+            return global.show_teardown(&session, &self.names);
+        }
         let stopped = failure::each(&self.names, |name| {
             session.stop(name, Duration::from_secs(self.timeout.into()))?;
             output::line(name)
         });
-        session.tell_warnings();
         stopped.map(|()| ExitCode::SUCCESS)
     }
 }

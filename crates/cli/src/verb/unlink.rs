@@ -27,7 +27,7 @@ impl Unlink {
         let mut gone = session.unlink(self.a.container(), self.b.container())?.into_iter();
         let Some(mut all) = gone.next() else { return Ok(ExitCode::SUCCESS) };
         gone.for_each(|one| all.plan.append(one.plan));
-        global.conclude(&mut session, format, &all, |_| Ok(()))?;
+        global.conclude(&session, format, &all, |_| Ok(()))?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -24,8 +24,10 @@ impl Executor {
         match op {
             LinkOp::AddBridge { name, mark, mtu } => {
                 self.turn_to(&Where::Host, pending)?;
-                pending.bridge(step, name, mark, *mtu);
-                self.made(step, &Where::Host, name, mark, pending)
+                pending.bridge(step, name, mark);
+                self.made(step, &Where::Host, name, mark, pending)?;
+                pending.keep_mtu(step, name, *mtu);
+                Ok(())
             }
             LinkOp::AddVeth { netns, name, mark, master, peer, mtu } => {
                 let master = match master {
@@ -144,20 +146,26 @@ struct Veth<'a> {
 }
 
 impl Pending {
-    fn bridge(&mut self, step: usize, name: &IfName, mark: &LinkMark, mtu: Option<u32>) {
+    fn bridge(&mut self, step: usize, name: &IfName, mark: &LinkMark) {
         let options = BridgeOptions {
             stp: Some(false),
             forward_delay: Some(0),
             mcast_snooping: Some(false),
             ..BridgeOptions::default()
         };
-        let link = NewLink {
-            mac: Some(hardware(mark.mac)),
-            mtu,
-            ..NewLink::new(name.as_str(), Kind::Bridge(options))
-        };
+        let link =
+            NewLink { mac: Some(hardware(mark.mac)), ..NewLink::new(name.as_str(), Kind::Bridge(options)) };
         self.requests.new_link(&link);
         self.purposes.push((step, Purpose::Must));
+    }
+
+    /// An MTU that a bridge is created with goes with its last port; one that it is given afterwards stays
+    /// (`BROPT_MTU_SET_BY_USER` in the kernel's net/bridge/br_device.c).
+    fn keep_mtu(&mut self, step: usize, name: &IfName, mtu: Option<u32>) {
+        if mtu.is_some() {
+            self.requests.set_link(&SetLink { mtu, ..SetLink::new(name.as_str()) });
+            self.purposes.push((step, Purpose::Must));
+        }
     }
 
     fn mark(&mut self, step: usize, name: &IfName, mark: &LinkMark) {

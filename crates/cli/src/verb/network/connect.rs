@@ -63,7 +63,7 @@ impl Connect {
         };
         let mut session = global.session()?;
         let connected = session.connect(&self.network, &self.container, &spec)?;
-        global.conclude(&mut session, format, &connected, |connected| match global.verbose {
+        global.conclude(&session, format, &connected, |connected| match global.verbose {
             true => output::line(summary(connected)),
             false => Ok(()),
         })?;

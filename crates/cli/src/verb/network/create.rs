@@ -85,7 +85,7 @@ impl Create {
         };
         let mut session = global.session()?;
         let made = session.network_create(&spec)?;
-        global.conclude(&mut session, format, &made, |network| output::line(&network.id))?;
+        global.conclude(&session, format, &made, |network| output::line(&network.id))?;
         Ok(ExitCode::SUCCESS)
     }
 }

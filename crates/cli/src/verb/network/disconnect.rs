@@ -30,7 +30,7 @@ impl Disconnect {
         let format = global.plan_format(self.plan.format)?;
         let mut session = global.session()?;
         let gone = session.disconnect(&self.network, &self.container)?;
-        global.conclude(&mut session, format, &gone, |_| Ok(()))?;
+        global.conclude(&session, format, &gone, |_| Ok(()))?;
         Ok(ExitCode::SUCCESS)
     }
 }

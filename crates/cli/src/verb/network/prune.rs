@@ -47,7 +47,7 @@ impl Prune {
         }
         let mut session = global.session()?;
         let pruned = session.network_prune(|network| filters.matches(|key| subject(key.name, network)))?;
-        global.conclude(&mut session, format, &pruned, |networks| match networks.as_slice() {
+        global.conclude(&session, format, &pruned, |networks| match networks.as_slice() {
             [] => Ok(()),
             networks => {
                 let names: String = networks.iter().map(|network| format!("{}\n", network.name)).collect();

@@ -3,6 +3,8 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use pontoon_engine::{EngineError, Outcome};
+use pontoon_plan::Plan;
 
 use crate::failure::{self, Failure};
 use crate::global::Global;
@@ -29,11 +31,18 @@ impl Rm {
     pub(crate) fn run(self, global: &Global) -> Result<ExitCode, Failure> {
         let format = global.plan_format(self.plan.format)?;
         let mut session = global.session()?;
-        failure::each(&self.names, |name| match session.network_remove(name) {
-            Ok(removed) => global.conclude(&mut session, format, &removed, |_| output::line(name)),
-            Err(pontoon_engine::EngineError::NoNetwork { .. }) if self.force => Ok(()),
+        // One plan for all, which a dry run shows as one.
+        let mut all = Outcome { value: String::new(), plan: Plan::default() };
+        let removed = failure::each(&self.names, |name| match session.network_remove(name) {
+            Ok(removed) => {
+                all.plan.append(removed.plan);
+                all.value.push_str(&format!("{name}\n"));
+                Ok(())
+            }
+            Err(EngineError::NoNetwork { .. }) if self.force => Ok(()),
             Err(error) => Err(error.into()),
-        })?;
-        Ok(ExitCode::SUCCESS)
+        });
+        global.conclude(&session, format, &all, |names| output::print(names))?;
+        removed.map(|()| ExitCode::SUCCESS)
     }
 }

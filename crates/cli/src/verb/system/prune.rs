@@ -34,7 +34,7 @@ impl Prune {
         }
         let mut session = global.session()?;
         let pruned = session.system_prune()?;
-        global.conclude(&mut session, format, &pruned, |gone| match gone.as_slice() {
+        global.conclude(&session, format, &pruned, |gone| match gone.as_slice() {
             [] => Ok(()),
             gone => output::print(&format!(
                 "Deleted:\n{}\n",

@@ -233,7 +233,7 @@ pub enum EngineError {
     Terminal(#[source] io::Error),
     /// A detached container could not be started.
     #[error("{}", .0.message)]
-    Keeper(crate::run::StartFailure),
+    Keeper(crate::detached::StartFailure),
     /// A process cannot be started or watched.
     #[error(transparent)]
     Spawn(#[from] SpawnError),

@@ -8,7 +8,9 @@ pub mod cable;
 mod checkpoint;
 pub mod connect;
 pub mod container;
+pub mod detached;
 pub mod error;
+mod furnish;
 mod journal;
 pub mod network;
 pub mod observe;
@@ -19,6 +21,7 @@ pub mod resolve;
 pub mod root;
 pub mod run;
 mod segment;
+mod teardown;
 mod time;
 
 use checkpoint::Checkpoints;

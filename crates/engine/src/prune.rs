@@ -10,7 +10,7 @@ use pontoon_model::{Netns, Network};
 use pontoon_netlink::link::{DelLink, DumpLinks};
 use pontoon_plan::{Plan, ruleset};
 
-use crate::run::{MADE, NETNS_FILES};
+use crate::furnish::{MADE, NETNS_FILES};
 use crate::{Engine, EngineError, Mode, Outcome};
 
 impl Engine {

@@ -5,36 +5,27 @@
 //! after the answer, by a fork: the kernel takes 22 ms to let go of a namespace's links, and nobody should wait.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use pontoon_kernel::mount::Propagation;
 use pontoon_kernel::netns::Netns as OpenNetns;
-use pontoon_kernel::process::{
-    Child, ExitStatus, FileSource, Files, Foreground, Process as Running, SpawnError, Spec, Stdio, spawn,
-    stay_behind,
-};
+use pontoon_kernel::process::{Child, Files, Foreground, Process as Running, Spec, Stdio, spawn};
 use pontoon_model::endpoint::EndpointState;
 use pontoon_model::network::Driver;
-use pontoon_model::op::{LinkOp, NetnsPlace};
+use pontoon_model::op::NetnsPlace;
 use pontoon_model::sandbox::{NetnsId, NetworkMode, Origin, Process, ProcessId, Sandbox, Status};
-use pontoon_model::{Diagnose, Endpoint, EndpointId, SandboxId, SandboxName, Step};
-use pontoon_plan::resolver::{self, Asked};
+use pontoon_model::{Endpoint, EndpointId, SandboxId, SandboxName};
 use pontoon_plan::{Plan, sandbox as naming};
-use pontoon_store::{JournalEntry, Recovery, Subject, Tx};
+use pontoon_store::{Recovery, Subject};
 
 use crate::connect::{ConnectSpec, Connected, Joining};
+use crate::furnish::{MADE, NETNS_FILES, environment, files, hostname, netns_files, resolv_conf};
 use crate::journal::{Owned, Prepared, random};
-use crate::observe::resolv_confs;
 use crate::resolve::{self, Target};
+use crate::teardown::finish_behind;
 use crate::time::now;
-use crate::{Engine, EngineError, Mode, Outcome, Root};
-
-/// The folder of files for `ip netns exec`, and the key under which it is noted that we made it.
-pub(crate) const NETNS_FILES: &str = "/etc/netns";
-/// The note.
-pub(crate) const MADE: &str = "made";
+use crate::{Engine, EngineError, Mode, Outcome};
 
 /// What `--network` was given.
 #[derive(Debug, Clone)]
@@ -66,12 +57,12 @@ pub struct RunSpec {
 
 /// A container that is set up and whose process is not started yet.
 #[derive(Debug)]
-struct Ready {
-    sandbox: Sandbox,
+pub(crate) struct Ready {
+    pub(crate) sandbox: Sandbox,
     connected: Vec<Connected>,
-    netns: Option<OpenNetns>,
-    plan: Plan,
-    owned: Owned,
+    pub(crate) netns: Option<OpenNetns>,
+    pub(crate) plan: Plan,
+    pub(crate) owned: Owned,
 }
 
 impl Engine {
@@ -193,7 +184,7 @@ impl Engine {
     }
 
     /// Makes the container's network. The journal's entry stays until the process runs.
-    fn set_up(&mut self, spec: &RunSpec) -> Result<Ready, EngineError> {
+    pub(crate) fn set_up(&mut self, spec: &RunSpec) -> Result<Ready, EngineError> {
         let owned = self.own_entry()?;
         let (prepared, netns) = match self.prepare_run(spec, owned) {
             Ok(prepared) => prepared,
@@ -213,7 +204,12 @@ impl Engine {
     }
 
     /// Starts the process in what was set up, and notes that it runs. What fails is taken back.
-    fn start(&mut self, ready: &mut Ready, spec: &RunSpec, stdio: Stdio<'_>) -> Result<Child, EngineError> {
+    pub(crate) fn start(
+        &mut self,
+        ready: &mut Ready,
+        spec: &RunSpec,
+        stdio: Stdio<'_>,
+    ) -> Result<Child, EngineError> {
         self.checkpoints.pass();
         let started = self.spawn(ready, spec, stdio).and_then(|child| {
             self.note_running(ready, &child)?;
@@ -296,69 +292,6 @@ impl Engine {
         Ok(())
     }
 
-    /// Notes that a container has ended and writes down what is left to do, as a plan in the journal that `owned`
-    /// stands for.
-    fn note_ended(&mut self, id: &SandboxId, code: i32, owned: Owned) -> Result<Option<Plan>, EngineError> {
-        let instance = self.instance().clone();
-        let planned = self.store.transaction(|tx| -> Result<_, EngineError> {
-            let Some(mut sandbox) = tx.sandbox(id)? else { return Ok(None) };
-            if let Status::Exited(_) = sandbox.status {
-                return Ok(None);
-            }
-            let plan = teardown(&instance, tx, &sandbox)?;
-            sandbox.status = Status::Exited(code);
-            sandbox.finished = now();
-            let entry = JournalEntry {
-                what: format!("clean up after {}", sandbox.name),
-                steps: plan.steps.clone(),
-                on_recovery: Recovery::Finish,
-                subject: Subject::Sandbox(id.clone()),
-                created: now(),
-            };
-            tx.journal_put(owned.0, &entry)?;
-            let nothing_left =
-                tx.endpoints_of_sandbox(id)?.is_empty() && tx.cables_of_sandbox(id)?.is_empty();
-            if sandbox.process.auto_remove && nothing_left {
-                tx.sandbox_delete(id)?
-            } else {
-                tx.sandbox_put(&free_name(sandbox)?)?
-            }
-            Ok(Some(plan))
-        })?;
-        if self.store.read(|tx| tx.sandbox(id))?.is_none_or(|sandbox| sandbox.process.auto_remove) {
-            // Nobody can ask for its output any more; if it stays on the disk, that harms nobody.
-            let _ = std::fs::remove_dir_all(self.root.container(id.as_str()));
-        }
-        Ok(planned)
-    }
-
-    /// The steps that would take a container's network away.
-    ///
-    /// # Errors
-    ///
-    /// If there is no such container.
-    pub fn teardown_plan(&self, name: &str) -> Result<Plan, EngineError> {
-        let sandbox = self.container(name)?;
-        self.store.read(|tx| teardown(&self.root.instance, tx, &sandbox))
-    }
-
-    /// Takes a container's network away now. For a container that nobody looks after any more.
-    pub(crate) fn end(&mut self, id: &SandboxId, code: i32) -> Result<(), EngineError> {
-        let owned = self.own_entry()?;
-        if let Some(plan) = self.note_ended(id, code, owned)? {
-            self.finish(owned, &plan, id)?;
-        }
-        Ok(self.owners.release(owned.0.unsigned_abs())?)
-    }
-
-    fn finish(&mut self, owned: Owned, plan: &Plan, id: &SandboxId) -> Result<(), EngineError> {
-        self.checkpoints.pass();
-        if self.executor.run_all(&plan.steps).is_empty() {
-            self.forget(owned.0, &Subject::Sandbox(id.clone()))?;
-        }
-        Ok(())
-    }
-
     fn networking(&mut self, spec: &RunSpec) -> Result<(NetworkMode, Vec<Joining>, Plan), EngineError> {
         let wanted = match &spec.networking {
             Networking::None => return Ok((NetworkMode::None, Vec::new(), Plan::default())),
@@ -437,154 +370,6 @@ pub fn run_foreground(
     Ok(status.code())
 }
 
-/// Finishes the teardown in a process that stays behind. The journal's entry is the two processes' together, since
-/// the lock goes along with the fork.
-fn finish_behind(engine: Engine, owned: Owned, plan: &Plan, id: &SandboxId) -> Result<(), EngineError> {
-    let (root, mode) = (engine.root.clone(), engine.mode);
-    let Engine { store, executor, owners, .. } = engine;
-    // A database that is open must not be carried over a fork.
-    drop((store, executor));
-    stay_behind(|said| {
-        said.send(b"");
-        let done = Engine::open(root, mode).and_then(|mut engine| engine.finish(owned, plan, id));
-        drop(owners);
-        i32::from(done.is_err())
-    })?;
-    Ok(())
-}
-
-/// Runs a container and returns its id once its process runs.
-///
-/// # Errors
-///
-/// As [`run_foreground`].
-pub fn run_detached(root: Root, spec: &RunSpec) -> Result<Started, EngineError> {
-    let said = stay_behind(|said| keep(root, spec, said))?;
-    let heard: Result<Result<Started, StartFailure>, _> = serde_json::from_slice(&said);
-    match heard {
-        Ok(Ok(started)) => Ok(started),
-        Ok(Err(failure)) => Err(EngineError::Keeper(failure)),
-        Err(_) => Err(EngineError::Keeper(StartFailure {
-            message: "the process that looks after the container ended without a word".into(),
-            code: "keeper-gone".into(),
-            hint: None,
-            exit_code: 125,
-        })),
-    }
-}
-
-/// A container that runs detached.
-#[derive(Debug, serde::Serialize, serde::Deserialize)]
-pub struct Started {
-    /// Its id.
-    pub id: SandboxId,
-    /// What went differently.
-    pub warnings: Vec<String>,
-}
-
-/// Why a detached container could not be started, as its keeper tells it.
-#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
-pub struct StartFailure {
-    /// The error and its causes.
-    pub message: String,
-    /// Its code.
-    pub code: String,
-    /// Its hint.
-    pub hint: Option<String>,
-    /// The exit code that tells of it.
-    pub exit_code: i32,
-}
-
-impl StartFailure {
-    fn of(error: &EngineError) -> Self {
-        let mut message = error.to_string();
-        let mut source = std::error::Error::source(error);
-        while let Some(cause) = source {
-            message.push_str(": ");
-            message.push_str(&cause.to_string());
-            source = cause.source();
-        }
-        Self { message, code: error.code().to_owned(), hint: error.hint(), exit_code: exit_code(error) }
-    }
-}
-
-/// The exit code for an error, as Docker has them: 127 and 126 about the command, 125 about us.
-pub fn exit_code(error: &EngineError) -> i32 {
-    match error {
-        EngineError::Spawn(SpawnError::CommandNotFound { .. }) => 127,
-        EngineError::Spawn(SpawnError::CommandNotRunnable { .. }) => 126,
-        EngineError::Keeper(failure) => failure.exit_code,
-        _ => 125,
-    }
-}
-
-/// What the keeper of a detached container does with its life.
-fn keep(root: Root, spec: &RunSpec, said: pontoon_kernel::process::Message) -> i32 {
-    let started = Engine::open(root, Mode::Apply).and_then(|mut engine| {
-        let mut ready = engine.set_up(spec)?;
-        let log = create_log(&engine.root, &ready.sandbox.id);
-        let child = match log {
-            Ok(log) => engine.start(&mut ready, spec, Stdio::Log(log))?,
-            Err(error) => {
-                engine.executor.release(ready.sandbox.netns);
-                ready.netns = None;
-                engine.take_back(ready.owned, &ready.plan, &Subject::Sandbox(ready.sandbox.id.clone()))?;
-                return Err(error);
-            }
-        };
-        Ok((engine, child, ready.sandbox.id))
-    });
-    let (mut engine, child, id) = match started {
-        Ok(started) => started,
-        Err(error) => {
-            let failure: Result<Started, StartFailure> = Err(StartFailure::of(&error));
-            said.send(&serde_json::to_vec(&failure).unwrap_or_default());
-            return 1;
-        }
-    };
-    let warnings = std::mem::take(&mut engine.warnings);
-    let answer: Result<Started, StartFailure> = Ok(Started { id: id.clone(), warnings });
-    said.send(&serde_json::to_vec(&answer).unwrap_or_default());
-    let code = child.wait().map_or(125, ExitStatus::code);
-    i32::from(engine.end(&id, code).is_err())
-}
-
-/// The steps that take a container's network away, from the records as they are.
-fn teardown(instance: &pontoon_plan::Instance, tx: &Tx<'_>, sandbox: &Sandbox) -> Result<Plan, EngineError> {
-    let mut plan = Plan::default();
-    let mut vanishing = Vec::new();
-    let mut addresses = Vec::new();
-    for endpoint in tx.endpoints_of_sandbox(&sandbox.id)? {
-        addresses.extend(endpoint.addresses());
-        let Some(network) = tx.network(&endpoint.network)? else { continue };
-        plan.append(pontoon_plan::endpoint::forget_neighbours(&network, &endpoint, sandbox.name.as_str()));
-        let (name, mark) = (endpoint.host_ifname.clone(), instance.endpoint_mark(&endpoint));
-        let why = format!("{}'s cable to {} goes with its namespace", sandbox.name, network.name);
-        vanishing.push(Step::new(LinkOp::Vanish { name, mark }, why));
-    }
-    for cable in tx.cables_of_sandbox(&sandbox.id)? {
-        let mut sandboxes = BTreeMap::new();
-        for id in cable.ends.iter().filter_map(|end| end.sandbox.clone()) {
-            sandboxes.extend(tx.sandbox(&id)?.map(|sandbox| (id, sandbox)));
-        }
-        plan.append(crate::cable::removal(instance, &cable, &sandboxes).0);
-    }
-    if let Some(pinned) = &sandbox.pinned {
-        plan.append(naming::forget(pinned, sandbox.netns, &netns_files(pinned, sandbox, &addresses)));
-    }
-    plan.steps.extend(vanishing);
-    Ok(plan)
-}
-
-/// A container whose record goes with it gives its name free at once, for the next of that name; its own record is
-/// then found by its id alone until its addresses are free.
-fn free_name(mut sandbox: Sandbox) -> Result<Sandbox, EngineError> {
-    if sandbox.process.auto_remove {
-        sandbox.name = format!("ended-{}", sandbox.id.short()).parse()?;
-    }
-    Ok(sandbox)
-}
-
 fn sandbox_name(spec: &RunSpec, id: &SandboxId) -> Result<SandboxName, EngineError> {
     match &spec.name {
         Some(name) => Ok(name.parse()?),
@@ -592,83 +377,7 @@ fn sandbox_name(spec: &RunSpec, id: &SandboxId) -> Result<SandboxName, EngineErr
     }
 }
 
-/// Docker's containers are called by their short id; ours by their name, which a person can read.
-fn hostname(spec: &RunSpec, name: &SandboxName) -> String {
-    if spec.process.hostname.is_empty() { name.to_string() } else { spec.process.hostname.clone() }
-}
-
 fn this_process() -> Result<ProcessId, EngineError> {
     let running = Running::open(std::process::id())?;
     Ok(ProcessId { pid: running.pid(), started: running.start_time().unwrap_or(0) })
-}
-
-/// The files that iproute2 mounts over those of `/etc` for `ip netns exec`. Source: ip-netns(8).
-fn netns_files(pinned: &str, sandbox: &Sandbox, addresses: &[IpAddr]) -> naming::Files {
-    let process = &sandbox.process;
-    let hosts = resolver::hosts(
-        &mark(sandbox),
-        &process.hostname,
-        sandbox.name.as_str(),
-        addresses,
-        &process.extra_hosts,
-    );
-    vec![
-        (format!("/etc/netns/{pinned}/resolv.conf"), resolv_conf(sandbox).0),
-        (format!("/etc/netns/{pinned}/hosts"), hosts),
-    ]
-}
-
-fn mark(sandbox: &Sandbox) -> String {
-    resolver::mark(sandbox.name.as_str(), sandbox.id.short())
-}
-
-fn resolv_conf(sandbox: &Sandbox) -> (String, bool) {
-    let process = &sandbox.process;
-    let (host, upstream) = resolv_confs();
-    let asked =
-        Asked { nameservers: &process.dns, search: &process.dns_search, options: &process.dns_options };
-    resolver::resolv_conf(&mark(sandbox), &host, upstream.as_ref(), &asked)
-}
-
-fn files(sandbox: &Sandbox, resolv_conf: String, addresses: &[IpAddr]) -> Files {
-    let process = &sandbox.process;
-    let hosts = resolver::hosts(
-        &mark(sandbox),
-        &process.hostname,
-        sandbox.name.as_str(),
-        addresses,
-        &process.extra_hosts,
-    );
-    Files {
-        resolv_conf: Some(FileSource::Contents(resolv_conf.into_bytes())),
-        hosts: Some(FileSource::Contents(hosts.into_bytes())),
-        hostname: Some(FileSource::Contents(format!("{}\n", process.hostname).into_bytes())),
-    }
-}
-
-/// The caller's environment with what was asked for; a variable without a value is the caller's.
-fn environment(process: &Process, tty: bool) -> Vec<(OsString, OsString)> {
-    let mut variables: BTreeMap<OsString, OsString> =
-        std::env::vars_os().filter(|(name, _)| !is_ours(name)).collect();
-    variables.insert("HOSTNAME".into(), process.hostname.clone().into());
-    if tty {
-        variables.entry("TERM".into()).or_insert_with(|| "xterm".into());
-    }
-    for given in &process.env {
-        if let Some((name, value)) = given.split_once('=') {
-            variables.insert(name.into(), value.into());
-        }
-    }
-    variables.into_iter().collect()
-}
-
-fn is_ours(name: &std::ffi::OsStr) -> bool {
-    name.to_string_lossy().starts_with("PONTOON_")
-}
-
-/// Makes the folder for a container's output, and names the file.
-fn create_log(root: &Root, id: &SandboxId) -> Result<PathBuf, EngineError> {
-    let folder = root.container(id.as_str());
-    std::fs::create_dir_all(&folder).map_err(|source| EngineError::Write { path: folder.clone(), source })?;
-    Ok(folder.join("output.log"))
 }

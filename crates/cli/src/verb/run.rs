@@ -6,7 +6,8 @@ use std::process::ExitCode;
 
 use clap::{ArgAction, Args};
 use pontoon_engine::EngineError;
-use pontoon_engine::run::{RunSpec, exit_code, run_detached, run_foreground};
+use pontoon_engine::detached::{exit_code, run_detached};
+use pontoon_engine::run::{RunSpec, run_foreground};
 use pontoon_model::Mac;
 use pontoon_model::sandbox::Process;
 

@@ -1,0 +1,105 @@
+//! Detached containers: a fork of the command stays behind and keeps them.
+
+use pontoon_kernel::process::{ExitStatus, Message, SpawnError, Stdio, stay_behind};
+use pontoon_model::{Diagnose, SandboxId};
+use pontoon_store::Subject;
+
+use crate::furnish::create_log;
+use crate::run::RunSpec;
+use crate::{Engine, EngineError, Mode, Root};
+
+/// Runs a container and returns its id once its process runs.
+///
+/// # Errors
+///
+/// As [`run_foreground`].
+pub fn run_detached(root: Root, spec: &RunSpec) -> Result<Started, EngineError> {
+    let said = stay_behind(|said| keep(root, spec, said))?;
+    let heard: Result<Result<Started, StartFailure>, _> = serde_json::from_slice(&said);
+    match heard {
+        Ok(Ok(started)) => Ok(started),
+        Ok(Err(failure)) => Err(EngineError::Keeper(failure)),
+        Err(_) => Err(EngineError::Keeper(StartFailure {
+            message: "the process that looks after the container ended without a word".into(),
+            code: "keeper-gone".into(),
+            hint: None,
+            exit_code: 125,
+        })),
+    }
+}
+
+/// A container that runs detached.
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+pub struct Started {
+    /// Its id.
+    pub id: SandboxId,
+    /// What went differently.
+    pub warnings: Vec<String>,
+}
+
+/// Why a detached container could not be started, as its keeper tells it.
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+pub struct StartFailure {
+    /// The error and its causes.
+    pub message: String,
+    /// Its code.
+    pub code: String,
+    /// Its hint.
+    pub hint: Option<String>,
+    /// The exit code that tells of it.
+    pub exit_code: i32,
+}
+
+impl StartFailure {
+    fn of(error: &EngineError) -> Self {
+        let mut message = error.to_string();
+        let mut source = std::error::Error::source(error);
+        while let Some(cause) = source {
+            message.push_str(": ");
+            message.push_str(&cause.to_string());
+            source = cause.source();
+        }
+        Self { message, code: error.code().to_owned(), hint: error.hint(), exit_code: exit_code(error) }
+    }
+}
+
+/// The exit code for an error, as Docker has them: 127 and 126 about the command, 125 about us.
+pub fn exit_code(error: &EngineError) -> i32 {
+    match error {
+        EngineError::Spawn(SpawnError::CommandNotFound { .. }) => 127,
+        EngineError::Spawn(SpawnError::CommandNotRunnable { .. }) => 126,
+        EngineError::Keeper(failure) => failure.exit_code,
+        _ => 125,
+    }
+}
+
+/// What the keeper of a detached container does with its life.
+fn keep(root: Root, spec: &RunSpec, said: Message) -> i32 {
+    let started = Engine::open(root, Mode::Apply).and_then(|mut engine| {
+        let mut ready = engine.set_up(spec)?;
+        let log = create_log(&engine.root, &ready.sandbox.id);
+        let child = match log {
+            Ok(log) => engine.start(&mut ready, spec, Stdio::Log(log))?,
+            Err(error) => {
+                engine.executor.release(ready.sandbox.netns);
+                ready.netns = None;
+                engine.take_back(ready.owned, &ready.plan, &Subject::Sandbox(ready.sandbox.id.clone()))?;
+                return Err(error);
+            }
+        };
+        Ok((engine, child, ready.sandbox.id))
+    });
+    let (mut engine, child, id) = match started {
+        Ok(started) => started,
+        Err(error) => {
+            let failure: Result<Started, StartFailure> = Err(StartFailure::of(&error));
+            said.send(&serde_json::to_vec(&failure).unwrap_or_default());
+            return 1;
+        }
+    };
+    let warnings = std::mem::take(&mut engine.warnings);
+    let answer: Result<Started, StartFailure> = Ok(Started { id: id.clone(), warnings });
+    said.send(&serde_json::to_vec(&answer).unwrap_or_default());
+    let code = child.wait().map_or(125, ExitStatus::code);
+    i32::from(engine.end(&id, code).is_err())
+}

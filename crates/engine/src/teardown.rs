@@ -1,0 +1,146 @@
+//! After a container's end: its network is taken away by whoever waited for it.
+
+use std::collections::BTreeMap;
+
+use pontoon_kernel::process::stay_behind;
+use pontoon_model::endpoint::EndpointState;
+use pontoon_model::op::LinkOp;
+use pontoon_model::sandbox::{Sandbox, Status};
+use pontoon_model::{Endpoint, SandboxId, Step};
+use pontoon_plan::{Plan, sandbox as naming};
+use pontoon_store::{JournalEntry, Recovery, Subject, Tx};
+
+use crate::furnish::netns_files;
+use crate::journal::Owned;
+use crate::time::now;
+use crate::{Engine, EngineError};
+
+impl Engine {
+    /// Notes that a container has ended and writes down what is left to do, as a plan in the journal that `owned`
+    /// stands for.
+    pub(crate) fn note_ended(
+        &mut self,
+        id: &SandboxId,
+        code: i32,
+        owned: Owned,
+    ) -> Result<Option<Plan>, EngineError> {
+        let instance = self.instance().clone();
+        let planned = self.store.transaction(|tx| -> Result<_, EngineError> {
+            let Some(mut sandbox) = tx.sandbox(id)? else { return Ok(None) };
+            if let Status::Exited(_) = sandbox.status {
+                return Ok(None);
+            }
+            let plan = teardown(&instance, tx, &sandbox)?;
+            sandbox.status = Status::Exited(code);
+            sandbox.finished = now();
+            let entry = JournalEntry {
+                what: format!("clean up after {}", sandbox.name),
+                steps: plan.steps.clone(),
+                on_recovery: Recovery::Finish,
+                subject: Subject::Sandbox(id.clone()),
+                created: now(),
+            };
+            tx.journal_put(owned.0, &entry)?;
+            for endpoint in tx.endpoints_of_sandbox(id)? {
+                tx.endpoint_put(&Endpoint { state: EndpointState::Detaching, ..endpoint })?;
+            }
+            let nothing_left =
+                tx.endpoints_of_sandbox(id)?.is_empty() && tx.cables_of_sandbox(id)?.is_empty();
+            if sandbox.process.auto_remove && nothing_left {
+                tx.sandbox_delete(id)?
+            } else {
+                tx.sandbox_put(&free_name(sandbox)?)?
+            }
+            Ok(Some(plan))
+        })?;
+        if self.store.read(|tx| tx.sandbox(id))?.is_none_or(|sandbox| sandbox.process.auto_remove) {
+            // Nobody can ask for its output any more; if it stays on the disk, that harms nobody.
+            let _ = std::fs::remove_dir_all(self.root.container(id.as_str()));
+        }
+        Ok(planned)
+    }
+
+    /// The steps that would take a container's network away.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such container.
+    pub fn teardown_plan(&self, name: &str) -> Result<Plan, EngineError> {
+        let sandbox = self.container(name)?;
+        self.store.read(|tx| teardown(&self.root.instance, tx, &sandbox))
+    }
+
+    /// Takes a container's network away now. For a container that nobody looks after any more.
+    pub(crate) fn end(&mut self, id: &SandboxId, code: i32) -> Result<(), EngineError> {
+        let owned = self.own_entry()?;
+        if let Some(plan) = self.note_ended(id, code, owned)? {
+            self.finish(owned, &plan, id)?;
+        }
+        Ok(self.owners.release(owned.0.unsigned_abs())?)
+    }
+
+    pub(crate) fn finish(&mut self, owned: Owned, plan: &Plan, id: &SandboxId) -> Result<(), EngineError> {
+        self.checkpoints.pass();
+        if self.executor.run_all(&plan.steps).is_empty() {
+            self.forget(owned.0, &Subject::Sandbox(id.clone()))?;
+        }
+        Ok(())
+    }
+}
+
+/// Finishes the teardown in a process that stays behind. The journal's entry is the two processes' together, since
+/// the lock goes along with the fork.
+pub(crate) fn finish_behind(
+    engine: Engine,
+    owned: Owned,
+    plan: &Plan,
+    id: &SandboxId,
+) -> Result<(), EngineError> {
+    let (root, mode) = (engine.root.clone(), engine.mode);
+    let Engine { store, executor, owners, .. } = engine;
+    // A database that is open must not be carried over a fork.
+    drop((store, executor));
+    stay_behind(|said| {
+        said.send(b"");
+        let done = Engine::open(root, mode).and_then(|mut engine| engine.finish(owned, plan, id));
+        drop(owners);
+        i32::from(done.is_err())
+    })?;
+    Ok(())
+}
+
+/// The steps that take a container's network away, from the records as they are.
+fn teardown(instance: &pontoon_plan::Instance, tx: &Tx<'_>, sandbox: &Sandbox) -> Result<Plan, EngineError> {
+    let mut plan = Plan::default();
+    let mut vanishing = Vec::new();
+    let mut addresses = Vec::new();
+    for endpoint in tx.endpoints_of_sandbox(&sandbox.id)? {
+        addresses.extend(endpoint.addresses());
+        let Some(network) = tx.network(&endpoint.network)? else { continue };
+        plan.append(pontoon_plan::endpoint::forget_neighbours(&network, &endpoint, sandbox.name.as_str()));
+        let (name, mark) = (endpoint.host_ifname.clone(), instance.endpoint_mark(&endpoint));
+        let why = format!("{}'s cable to {} goes with its namespace", sandbox.name, network.name);
+        vanishing.push(Step::new(LinkOp::Vanish { name, mark }, why));
+    }
+    for cable in tx.cables_of_sandbox(&sandbox.id)? {
+        let mut sandboxes = BTreeMap::new();
+        for id in cable.ends.iter().filter_map(|end| end.sandbox.clone()) {
+            sandboxes.extend(tx.sandbox(&id)?.map(|sandbox| (id, sandbox)));
+        }
+        plan.append(crate::cable::removal(instance, &cable, &sandboxes).0);
+    }
+    if let Some(pinned) = &sandbox.pinned {
+        plan.append(naming::forget(pinned, sandbox.netns, &netns_files(pinned, sandbox, &addresses)));
+    }
+    plan.steps.extend(vanishing);
+    Ok(plan)
+}
+
+/// A container whose record goes with it gives its name free at once, for the next of that name; its own record is
+/// then found by its id alone until its addresses are free.
+fn free_name(mut sandbox: Sandbox) -> Result<Sandbox, EngineError> {
+    if sandbox.process.auto_remove {
+        sandbox.name = format!("ended-{}", sandbox.id.short()).parse()?;
+    }
+    Ok(sandbox)
+}

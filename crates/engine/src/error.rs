@@ -259,6 +259,14 @@ pub enum DefinitionError {
         /// As given.
         value: String,
     },
+    /// A gateway or auxiliary address that is no address.
+    #[error("{what} `{value}` is not an IP address")]
+    NotAnAddress {
+        /// `gateway` or `auxiliary address`.
+        what: &'static str,
+        /// As given.
+        value: String,
+    },
     /// Isolated gateways are for internal networks.
     #[error("gateway mode `isolated` is for internal networks")]
     IsolatedOutside,
@@ -277,6 +285,7 @@ impl Diagnose for DefinitionError {
             Self::Subnets(..) => "too-many-subnets",
             Self::FamilyOff(..) => "family-off",
             Self::Stray { .. } => "stray-address",
+            Self::NotAnAddress { .. } => "bad-address",
             Self::IsolatedOutside => "isolated-not-internal",
             Self::SmallMtu(_) => "mtu-too-small",
             Self::Driver(_) => "unknown-driver",
@@ -291,7 +300,7 @@ impl Diagnose for DefinitionError {
             Self::FamilyOff(..) => Some("leave out --ipv4=false".into()),
             Self::Stray { .. } => Some("give the --subnet that it lies in".into()),
             Self::IsolatedOutside => Some("add --internal, or leave the gateway mode out".into()),
-            Self::SmallMtu(_) => None,
+            Self::SmallMtu(_) | Self::NotAnAddress { .. } => None,
             Self::Driver(_) => Some(
                 "`bridge` is the driver for networks of containers; `host` and `null` are the networks `host` and \
                  `none`, which are always there"

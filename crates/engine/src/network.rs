@@ -383,7 +383,7 @@ fn check_pools(spec: &NetworkSpec) -> Result<(Option<PoolSpec>, Option<PoolSpec>
 }
 
 fn address(what: &'static str, text: &str) -> Result<IpAddr, DefinitionError> {
-    text.parse().map_err(|_| DefinitionError::Stray { what, value: text.to_owned() })
+    text.parse().map_err(|_| DefinitionError::NotAnAddress { what, value: text.to_owned() })
 }
 
 /// Everything that subnets are chosen by.

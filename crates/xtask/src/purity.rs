@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::Finding;
 
 /// Crates that only compute.
-const PURE: [&str; 4] = ["pontoon-netlink", "pontoon-nft", "pontoon-model", "pontoon-plan"];
+const PURE: [&str; 5] = ["pontoon-netlink", "pontoon-nft", "pontoon-model", "pontoon-plan", "pontoon-format"];
 
 /// Crates that touch the host, by the beginning of their names.
 const IMPURE_CRATES: [&str; 14] = [
@@ -29,8 +29,9 @@ const IMPURE_CRATES: [&str; 14] = [
     "socket2",
 ];
 
-/// Paths of the standard library that touch the host or tell the time.
-const IMPURE_PATHS: [&str; 16] = [
+/// Paths of the standard library that touch the host or tell the time. `std::os::fd` is not among them: a descriptor's
+/// number in a message is data.
+const IMPURE_PATHS: [&str; 17] = [
     "std::fs",
     "std::process",
     "std::thread",
@@ -40,7 +41,8 @@ const IMPURE_PATHS: [&str; 16] = [
     "std::io::stderr",
     "std::time::SystemTime",
     "std::time::Instant",
-    "std::os::",
+    "std::os::unix",
+    "std::os::linux",
     "TcpStream",
     "TcpListener",
     "UdpSocket",

@@ -306,14 +306,15 @@ fn interface_sysctl(pair: &str) -> Option<(String, String)> {
     valid.then(|| (format!("net/{family}/{kind}/{interface}/{name}"), value.to_owned()))
 }
 
+/// The last part is what people remember and mistype; the first parts are the same for all.
 fn unknown(key: &str, known: &[&'static str]) -> OptionError {
-    let tail = |full: &'static str| full.rsplit('.').next().unwrap_or(full);
-    let by_tail: Vec<&str> =
-        known.iter().copied().filter(|full| tail(full) == key.rsplit('.').next().unwrap_or(key)).collect();
-    let near = if by_tail.is_empty() { near(key, known.iter().copied()) } else { by_tail };
+    let tail = |full: &str| full.rsplit('.').next().unwrap_or(full).to_owned();
+    let tails: Vec<String> = known.iter().map(|full| tail(full)).collect();
+    let near_tails = near(&tail(key), tails.iter().map(String::as_str));
+    let full = |near: &&str| known.iter().find(|full| tail(full) == **near).map(|full| (*full).to_owned());
     OptionError::Unknown {
         key: key.to_owned(),
-        near: near.into_iter().map(str::to_owned).collect(),
+        near: near_tails.iter().filter_map(full).collect(),
         known: known.iter().map(|key| (*key).to_owned()).collect(),
     }
 }
@@ -355,10 +356,9 @@ mod tests {
     #[test]
     fn an_unknown_key_lists_the_near_ones() {
         let error = |key| BridgeOptions::parse(&pairs(&[(key, "1")])).unwrap_err().hint().unwrap();
-        assert_eq!(
-            error("com.docker.network.bridge.enable_ic"),
-            format!("did you mean {ICC} or {MASQUERADE} or {INHIBIT_IPV4}?")
-        );
+        let said = error("com.docker.network.bridge.enable_ic");
+        assert!(said.starts_with(&format!("did you mean {ICC}")) && !said.contains(BRIDGE_NAME), "{said}");
+        assert!(error("enable_icc").starts_with(&format!("did you mean {ICC}")));
         assert_eq!(error("mtu"), format!("did you mean {MTU}?"));
         assert!(error("zzz").starts_with("known options: com.docker"));
     }

@@ -365,7 +365,7 @@ impl NextHop {
 
     fn take(&mut self, attr: &Attr<'_>) {
         match attr.kind {
-            RTA_OIF => self.link = attr.u32().map(LinkIndex),
+            RTA_OIF => self.link = attr.u32().map(LinkIndex).or(self.link),
             RTA_GATEWAY => self.gateway = attr.ip(),
             RTA_VIA => {
                 self.gateway = attr.value.get(2..).and_then(|value| Attr { kind: RTA_VIA, value }.ip())

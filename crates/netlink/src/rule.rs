@@ -213,7 +213,7 @@ impl Rule {
         // "Suppress nothing" is told as -1.
         let limit = || attr.u32().filter(|limit| *limit != u32::MAX);
         match attr.kind {
-            FRA_PRIORITY => self.priority = attr.u32(),
+            FRA_PRIORITY => self.priority = attr.u32().or(self.priority),
             FRA_IIFNAME => self.iif = attr.str().map(str::to_owned),
             FRA_OIFNAME => self.oif = attr.str().map(str::to_owned),
             FRA_FWMARK => self.mark_mut().value = attr.u32().unwrap_or_default(),

@@ -367,13 +367,14 @@ pub struct Ack {
 }
 
 impl Ack {
-    /// Reads an `NLMSG_ERROR` message; `None` if it is another kind or too short.
+    /// Reads an `NLMSG_ERROR` message; `None` if it is another kind, too short or without an errno.
     pub fn parse(message: &Message<'_>) -> Option<Self> {
         const NLMSGERR_ATTR_MSG: u16 = 1;
         if message.kind != NLMSG_ERROR {
             return None;
         }
-        let errno = i32::from_ne_bytes(message.payload.get(..4)?.try_into().ok()?).checked_neg()?;
+        let negative = i32::from_ne_bytes(message.payload.get(..4)?.try_into().ok()?);
+        let errno = negative.checked_neg().filter(|errno| *errno >= 0)?;
         let mut text = None;
         if message.flags & NLM_F_ACK_TLVS != 0 {
             // After errno comes the request's header, and the whole request unless it was capped.

@@ -5,8 +5,8 @@ use std::fmt::{self, Display, Formatter, Write};
 use serde::{Deserialize, Serialize};
 
 use crate::syntax::{
-    Chain, DataType, Detail, Element, MarkSource, NatTarget, Right, Rule, Set, SetRef, Statement, TableRef,
-    show_base, show_element, show_set_type,
+    Chain, DataType, Detail, Element, MarkSource, NatTarget, Right, Rule, Set, SetRef, Shown, Statement,
+    TableRef, show_base, show_element, show_set_type,
 };
 use crate::wire::{Answer, RawElement, decode_elements};
 
@@ -160,7 +160,7 @@ impl Parts {
                 let of_chain =
                     |(of, name, _): &(TableRef, String, _)| *of == table.table && *name == chain.chain.name;
                 for (.., mut rule) in take(&mut self.rules, of_chain) {
-                    put_in_own_sets(&mut rule.rule, &own);
+                    put_in_own_sets(&mut rule.rule, &mut own);
                     chain.rules.push(rule);
                 }
                 table.chains.push(chain);
@@ -177,13 +177,13 @@ fn take<T>(items: &mut Vec<T>, wanted: impl Fn(&T) -> bool) -> Vec<T> {
     taken
 }
 
-/// Replaces the kernel's names of a rule's own sets with their elements.
-fn put_in_own_sets(rule: &mut Rule, own: &[ListedSet]) {
+/// Replaces the kernel's names of a rule's own sets with their elements. Each set belongs to one rule, and is taken.
+fn put_in_own_sets(rule: &mut Rule, own: &mut Vec<ListedSet>) {
     for statement in &mut rule.statements {
         let Some(set) = set_ref(statement) else { continue };
         let SetRef::Named(name) = &*set else { continue };
-        if let Some(found) = own.iter().find(|own| own.set.name == *name) {
-            *set = SetRef::Inline(found.elements.clone());
+        if let Some(index) = own.iter().position(|own| own.set.name == *name) {
+            *set = SetRef::Inline(own.remove(index).elements);
         }
     }
 }
@@ -216,7 +216,7 @@ impl Display for Table {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(f, "table {} {{", self.table)?;
         if let Some(comment) = &self.comment {
-            writeln!(f, "\tcomment \"{comment}\"")?;
+            writeln!(f, "\tcomment \"{}\"", Shown(comment))?;
         }
         if self.dormant {
             writeln!(f, "\tflags dormant")?;
@@ -237,9 +237,9 @@ impl Display for Table {
 }
 
 fn show_chain(f: &mut Formatter<'_>, table: &TableRef, listed: &ListedChain) -> fmt::Result {
-    writeln!(f, "\tchain {} {{", listed.chain.name)?;
+    writeln!(f, "\tchain {} {{", Shown(&listed.chain.name))?;
     if let Some(comment) = &listed.chain.comment {
-        writeln!(f, "\t\tcomment \"{comment}\"")?;
+        writeln!(f, "\t\tcomment \"{}\"", Shown(comment))?;
     }
     if let Some(base) = &listed.chain.base {
         f.write_str("\t\t")?;
@@ -254,7 +254,7 @@ fn show_chain(f: &mut Formatter<'_>, table: &TableRef, listed: &ListedChain) -> 
 
 fn show_set(f: &mut Formatter<'_>, listed: &ListedSet) -> fmt::Result {
     let word = if listed.set.data.is_some() { "map" } else { "set" };
-    writeln!(f, "\t{word} {} {{", listed.set.name)?;
+    writeln!(f, "\t{word} {} {{", Shown(&listed.set.name))?;
     for line in show_set_type(&listed.set) {
         writeln!(f, "\t\t{line}")?;
     }

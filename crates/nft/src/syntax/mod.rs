@@ -26,4 +26,6 @@ pub use statement::{
 pub(crate) use value::prefix_mask;
 pub use value::{DataType, Operand, Value, ether_type, nf_proto, protocol};
 
-pub(crate) use show::{Detail, element_sort_key, show_base, show_element, show_set_type, statement_text};
+pub(crate) use show::{
+    Detail, Shown, element_sort_key, show_base, show_element, show_set_type, statement_text,
+};

@@ -25,6 +25,19 @@ pub(crate) enum Detail {
     Listing,
 }
 
+/// A text that others chose: in a container's namespace, whoever made the rules there.
+///
+/// Control characters could steer the terminal or begin a line of their own, so they are shown as U+FFFD.
+pub(crate) struct Shown<'a>(pub(crate) &'a str);
+
+impl Display for Shown<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        self.0
+            .chars()
+            .try_for_each(|c| f.write_char(if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }))
+    }
+}
+
 impl Display for Family {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -40,7 +53,7 @@ impl Display for Family {
 
 impl Display for TableRef {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.family, self.name)
+        write!(f, "{} {}", self.family, Shown(&self.name))
     }
 }
 
@@ -120,7 +133,7 @@ fn show_priority(out: &mut dyn Write, family: Family, hook: Hook, priority: i32)
 pub(crate) fn show_base(out: &mut dyn Write, family: Family, base: &Base) -> fmt::Result {
     write!(out, "type {} hook {} ", base.kind, base.hook)?;
     if let Some(device) = &base.device {
-        write!(out, "device \"{device}\" ")?;
+        write!(out, "device \"{}\" ", Shown(device))?;
     }
     out.write_str("priority ")?;
     show_priority(out, family, base.hook, base.priority)?;
@@ -130,7 +143,7 @@ pub(crate) fn show_base(out: &mut dyn Write, family: Family, base: &Base) -> fmt
 impl Display for Value {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Ifname(name) => write!(f, "\"{name}\""),
+            Self::Ifname(name) => write!(f, "\"{}\"", Shown(name)),
             Self::Ipv4(address) => address.fmt(f),
             Self::Ipv6(address) => address.fmt(f),
             Self::Ether([a, b, c, d, e, last]) => {
@@ -379,8 +392,8 @@ impl Display for Verdict {
             Self::Drop => f.write_str("drop"),
             Self::Continue => f.write_str("continue"),
             Self::Return => f.write_str("return"),
-            Self::Jump(chain) => write!(f, "jump {chain}"),
-            Self::Goto(chain) => write!(f, "goto {chain}"),
+            Self::Jump(chain) => write!(f, "jump {}", Shown(chain)),
+            Self::Goto(chain) => write!(f, "goto {}", Shown(chain)),
         }
     }
 }
@@ -491,7 +504,7 @@ pub(crate) fn show_element(out: &mut dyn Write, element: &Element, detail: Detai
         write!(out, " expires {}", duration(expires))?;
     }
     if let Some(comment) = &element.comment {
-        write!(out, " comment \"{comment}\"")?;
+        write!(out, " comment \"{}\"", Shown(comment))?;
     }
     match &element.data {
         None => Ok(()),
@@ -524,7 +537,7 @@ fn show_elements(out: &mut dyn Write, elements: &[Element], detail: Detail) -> f
 
 fn show_set_ref(out: &mut dyn Write, set: &SetRef, detail: Detail) -> fmt::Result {
     match set {
-        SetRef::Named(name) => write!(out, "@{name}"),
+        SetRef::Named(name) => write!(out, "@{}", Shown(name)),
         SetRef::Inline(elements) => show_elements(out, elements, detail),
     }
 }
@@ -697,7 +710,7 @@ fn show_statement(out: &mut dyn Write, family: Family, statement: &Statement, de
         Statement::Log { prefix, level } => {
             out.write_str("log")?;
             if let Some(prefix) = prefix {
-                write!(out, " prefix \"{prefix}\"")?;
+                write!(out, " prefix \"{}\"", Shown(prefix))?;
             }
             match level {
                 Some(level) => write!(out, " level {level}"),
@@ -707,7 +720,7 @@ fn show_statement(out: &mut dyn Write, family: Family, statement: &Statement, de
         Statement::Limit(limit) => write!(out, "{limit}"),
         Statement::SetMark { target, source } => show_set_mark(out, *target, source, detail),
         Statement::Notrack => out.write_str("notrack"),
-        Statement::Unknown { name, .. } => write!(out, "<{name}>"),
+        Statement::Unknown { name, .. } => write!(out, "<{}>", Shown(name)),
     }
 }
 
@@ -746,7 +759,7 @@ impl Display for RuleText<'_> {
             show_statement(f, self.family, statement, self.detail)?;
         }
         match &self.rule.comment {
-            Some(comment) => write!(f, " comment \"{comment}\""),
+            Some(comment) => write!(f, " comment \"{}\"", Shown(comment)),
             None => Ok(()),
         }
     }
@@ -772,7 +785,7 @@ pub(crate) fn show_set_type(set: &Set) -> Vec<String> {
         lines.push(format!("flags {}", flags.join(",")));
     }
     lines.extend(set.default_timeout.map(|timeout| format!("timeout {}", duration(timeout))));
-    lines.extend(set.comment.as_ref().map(|comment| format!("comment \"{comment}\"")));
+    lines.extend(set.comment.as_ref().map(|comment| format!("comment \"{}\"", Shown(comment))));
     lines
 }
 
@@ -786,13 +799,13 @@ fn show_chain_body(out: &mut dyn Write, family: Family, chain: &Chain) -> fmt::R
         out.write_char(' ')?;
     }
     if let Some(comment) = &chain.comment {
-        write!(out, "comment \"{comment}\"; ")?;
+        write!(out, "comment \"{}\"; ", Shown(comment))?;
     }
     out.write_str("}")
 }
 
 fn show_element_command(out: &mut dyn Write, verb: &str, elements: &Elements) -> fmt::Result {
-    write!(out, "{verb} element {} {} ", elements.table, elements.set)?;
+    write!(out, "{verb} element {} {} ", elements.table, Shown(&elements.set))?;
     let mut shown = elements.elements.clone();
     if verb == "delete" || verb == "destroy" {
         for element in &mut shown {
@@ -812,7 +825,7 @@ impl Display for Command {
         let new_table = |f: &mut Formatter<'_>, verb, table: &TableRef, comment: &Option<String>| {
             write!(f, "{verb} table {table}")?;
             match comment {
-                Some(comment) => write!(f, " {{ comment \"{comment}\"; }}"),
+                Some(comment) => write!(f, " {{ comment \"{}\"; }}", Shown(comment)),
                 None => Ok(()),
             }
         };
@@ -824,27 +837,29 @@ impl Display for Command {
             Self::DestroyTable { table } => write!(f, "destroy table {table}"),
             Self::FlushTable { table } => write!(f, "flush table {table}"),
             Self::AddChain { table, chain } => {
-                write!(f, "add chain {table} {}", chain.name)?;
+                write!(f, "add chain {table} {}", Shown(&chain.name))?;
                 show_chain_body(f, table.family, chain)
             }
-            Self::DeleteChain { table, chain } => write!(f, "delete chain {table} {chain}"),
-            Self::DestroyChain { table, chain } => write!(f, "destroy chain {table} {chain}"),
-            Self::FlushChain { table, chain } => write!(f, "flush chain {table} {chain}"),
+            Self::DeleteChain { table, chain } => write!(f, "delete chain {table} {}", Shown(chain)),
+            Self::DestroyChain { table, chain } => write!(f, "destroy chain {table} {}", Shown(chain)),
+            Self::FlushChain { table, chain } => write!(f, "flush chain {table} {}", Shown(chain)),
             Self::AddRule { table, chain, rule } => {
-                write!(f, "add rule {table} {chain} {}", rule.text(table.family))
+                write!(f, "add rule {table} {} {}", Shown(chain), rule.text(table.family))
             }
             Self::InsertRule { table, chain, rule } => {
-                write!(f, "insert rule {table} {chain} {}", rule.text(table.family))
+                write!(f, "insert rule {table} {} {}", Shown(chain), rule.text(table.family))
             }
             Self::DeleteRule { table, chain, handle } => {
-                write!(f, "delete rule {table} {chain} handle {handle}")
+                write!(f, "delete rule {table} {} handle {handle}", Shown(chain))
             }
             Self::AddSet { table, set } => {
                 let word = set_word(&set.data.is_some());
-                write!(f, "add {word} {table} {} {{ {}; }}", set.name, show_set_type(set).join("; "))
+                write!(f, "add {word} {table} {} {{ {}; }}", Shown(&set.name), show_set_type(set).join("; "))
             }
-            Self::DeleteSet { table, set, map } => write!(f, "delete {} {table} {set}", set_word(map)),
-            Self::FlushSet { table, set, map } => write!(f, "flush {} {table} {set}", set_word(map)),
+            Self::DeleteSet { table, set, map } => {
+                write!(f, "delete {} {table} {}", set_word(map), Shown(set))
+            }
+            Self::FlushSet { table, set, map } => write!(f, "flush {} {table} {}", set_word(map), Shown(set)),
             Self::AddElements(elements) => show_element_command(f, "add", elements),
             Self::CreateElements(elements) => show_element_command(f, "create", elements),
             Self::DeleteElements(elements) => show_element_command(f, "delete", elements),

@@ -129,6 +129,13 @@ pub(crate) fn check_comment(comment: Option<&str>) -> Result<(), CompileError> {
     comment.map_or(Ok(()), |text| check_text("comment", text, LIMIT))
 }
 
+/// Checks what a log line begins with.
+pub(super) fn check_log_prefix(prefix: Option<&str>) -> Result<(), CompileError> {
+    /// `NF_LOG_PREFIXLEN` of the kernel, with the NUL.
+    const LIMIT: usize = 127;
+    prefix.map_or(Ok(()), |text| check_text("log prefix", text, LIMIT))
+}
+
 /// Checks a text that nft writes between quotes.
 fn check_text(what: &'static str, text: &str, limit: usize) -> Result<(), CompileError> {
     if text.is_empty() || text.len() > limit || text.contains(|c: char| c == '"' || c.is_control()) {
@@ -137,7 +144,8 @@ fn check_text(what: &'static str, text: &str, limit: usize) -> Result<(), Compil
     Ok(())
 }
 
-fn check_value(value: &Value) -> Result<(), CompileError> {
+/// Checks a constant.
+pub(super) fn check_value(value: &Value) -> Result<(), CompileError> {
     let Value::Ifname(name) = value else { return Ok(()) };
     let bare = name.strip_suffix('*').unwrap_or(name);
     if bare.is_empty() || bare.len() > 15 || bare.contains(|c: char| c == '"' || c == '*' || c.is_control()) {
@@ -205,10 +213,7 @@ impl Compiler {
             Statement::Nat(nat) => self.nat(nat, statement)?,
             Statement::Reject(reject) => self.reject(*reject)?,
             Statement::Log { prefix, level } => {
-                if let Some(prefix) = prefix {
-                    // `NF_LOG_PREFIXLEN` of the kernel, with the NUL.
-                    check_text("log prefix", prefix, 127)?;
-                }
+                check_log_prefix(prefix.as_deref())?;
                 self.emit(Insn::Log { prefix: prefix.clone(), level: *level });
             }
             Statement::Limit(limit) => self.emit(Insn::Limit(*limit)),

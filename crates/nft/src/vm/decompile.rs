@@ -1,6 +1,6 @@
 //! From instructions back to statements.
 
-use super::compile::compile;
+use super::compile::{check_log_prefix, check_value, compile};
 use super::context::Context;
 use super::insn::{CmpOp, Insn, Load, NatPart, PayloadBase, SetName, Slot};
 use crate::syntax::{
@@ -83,7 +83,10 @@ fn simple(insn: &Insn, context: &Context) -> Option<Statement> {
         Insn::Masquerade { ports: None, flags } => Statement::Masquerade { flags: *flags, ports: None },
         Insn::Redirect { ports: None, flags } => Statement::Redirect { flags: *flags, ports: None },
         Insn::Reject { kind, code } => Statement::Reject(reject(*kind, *code, context)?),
-        Insn::Log { prefix, level } => Statement::Log { prefix: prefix.clone(), level: *level },
+        Insn::Log { prefix, level } => {
+            check_log_prefix(prefix.as_deref()).ok()?;
+            Statement::Log { prefix: prefix.clone(), level: *level }
+        }
         Insn::Limit(limit) => Statement::Limit(*limit),
         Insn::Notrack => Statement::Notrack,
         Insn::Unknown { name, bytes } => Statement::Unknown { name: name.clone(), bytes: bytes.clone() },
@@ -93,8 +96,8 @@ fn simple(insn: &Insn, context: &Context) -> Option<Statement> {
 
 fn reject(kind: u32, code: u8, context: &Context) -> Option<Reject> {
     match (kind, context.network()) {
-        (0, Some(ether_type::IP)) => Some(Reject::Icmp(code)),
-        (0, Some(ether_type::IP6)) => Some(Reject::Icmpv6(code)),
+        (0, Some(ether_type::IP)) if context.can_have(Key::IcmpType) => Some(Reject::Icmp(code)),
+        (0, Some(ether_type::IP6)) if context.can_have(Key::Icmpv6Type) => Some(Reject::Icmpv6(code)),
         (1, _) if context.transport() == Some(protocol::TCP) => Some(Reject::TcpReset),
         (2, _) => Some(Reject::Icmpx(match code {
             0 => IcmpxCode::NoRoute,
@@ -183,6 +186,7 @@ fn equality(op: CmpOp) -> Option<Op> {
 fn exact(key: Key, data: &[u8]) -> Option<Value> {
     let data_type = key.data_type();
     let value = Value::from_bytes(data_type, data)?;
+    check_value(&value).ok()?;
     (value.bytes() == data).then_some(value)
 }
 
@@ -387,19 +391,10 @@ fn all_keys() -> Vec<Key> {
     keys
 }
 
-/// Whether a header's field can be meant, after what the rule has made sure of.
+/// Whether `key` can be meant: the rule has made sure of all that `compile` would put before it.
 fn belongs(key: Key, context: &Context) -> bool {
-    match key {
-        Key::Ip(_) => context.network() == Some(ether_type::IP),
-        Key::Ip6(_) => context.network() == Some(ether_type::IP6),
-        Key::Arp(_) => context.network() == Some(ether_type::ARP),
-        Key::IcmpType => context.transport() == Some(protocol::ICMP),
-        Key::Icmpv6Type => context.transport() == Some(protocol::ICMPV6),
-        Key::Port { transport: Transport::Tcp, .. } => context.transport() == Some(protocol::TCP),
-        Key::Port { transport: Transport::Udp, .. } => context.transport() == Some(protocol::UDP),
-        Key::Port { transport: Transport::Sctp, .. } => context.transport() == Some(protocol::SCTP),
-        _ => true,
-    }
+    let mut context = *context;
+    context.can_have(key) && context.require(key).is_empty()
 }
 
 fn key_of(load: Load, context: &Context) -> Option<Key> {

@@ -11,6 +11,10 @@ use crate::syntax::{DataType, Set, SetData};
 const TYPE_BITS: u32 = 6;
 
 fn type_number(types: &[DataType]) -> u32 {
+    // A type without a name may be a concatenation itself.
+    if let [one] = types {
+        return one.id();
+    }
     types.iter().fold(0, |number, part| number << TYPE_BITS | (part.id() & ((1 << TYPE_BITS) - 1)))
 }
 

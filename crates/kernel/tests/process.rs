@@ -214,7 +214,7 @@ sandboxed! {
         assert_eq!((code, text.as_str()), (4, "small\n/\n10.0.0.2 small\nblue\n/proc/1\n"));
         assert_eq!(exec(Some("/bin"), "pwd").1, "/bin\n");
         let exec_id = exec(None, "ls -l /proc/self/ns/net").1;
-        assert!(exec_id.contains(&netns.id().inode.to_string()), "{exec_id}");
+        assert!(exec_id.contains(&netns.id().ino.to_string()), "{exec_id}");
         target.signal(9).unwrap();
         assert!(target.wait_gone(Duration::from_secs(5)).unwrap());
         container.wait().unwrap();

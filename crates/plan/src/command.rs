@@ -107,12 +107,12 @@ pub fn path(place: &NetnsPlace) -> String {
 fn link(op: &LinkOp) -> Vec<String> {
     match op {
         LinkOp::AddBridge { name, mark, mtu } => {
-            let add = format!(
-                "link add {}{} type bridge stp_state 0 forward_delay 0 mcast_snooping 0",
-                device(name, mark.mac),
-                mtu_argument(*mtu)
-            );
-            vec![ip(&Netns::Host, &add), alias(&Netns::Host, name, &mark.alias)]
+            let host = Netns::Host;
+            let options = "stp_state 0 forward_delay 0 mcast_snooping 0";
+            let add = ip(&host, &format!("link add {} type bridge {options}", device(name, mark.mac)));
+            // By itself: an MTU that a bridge is created with goes with its last port.
+            let mtu = mtu.map(|mtu| ip(&host, &format!("link set dev {} mtu {mtu}", quote(name.as_str()))));
+            [add, alias(&host, name, &mark.alias)].into_iter().chain(mtu).collect()
         }
         LinkOp::AddVeth { netns, name, mark, master, peer, mtu } => {
             let add = veth(device(name, mark.mac), master.as_ref(), peer, *mtu);

@@ -13,8 +13,10 @@ use crate::Host;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot(BTreeMap<String, String>);
 
-/// Timers, lifetimes, counters and whether a link has carrier: they change by themselves, or with another link.
-const VOLATILE: [&str; 10] = [
+/// Timers, lifetimes, counters and whether a link has carrier: they change by themselves, or with another link. So
+/// does what a bridge takes over from its first port and keeps when that is gone.
+const VOLATILE: [&str; 11] = [
+    "tso_max_size",
     "operstate",
     "hello_timer",
     "tcn_timer",

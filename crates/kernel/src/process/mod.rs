@@ -5,7 +5,7 @@
 //! parent over a pipe that a successful exec closes, so that [`spawn`] returns only when the command runs, or
 //! with the step that failed.
 //!
-//! The program has one thread when it calls [`spawn`] or [`exec_into`]: see [`fork`].
+//! The program has one thread when it calls [`spawn`] or [`exec_into`]: see `process/fork.rs`.
 
 mod error;
 mod exec;

@@ -1,0 +1,224 @@
+//! A host that is only imagined: what the kernel would say to each operation, and what is there after it.
+
+mod link;
+mod nft;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use pontoon_model::Step;
+use pontoon_model::op::{FileOp, Netns, NetnsOp, NetnsPlace, Op, RouteOp, SysctlOp};
+use pontoon_model::sandbox::NetnsId;
+
+pub(crate) use link::{Kind, Link};
+use nft::Table;
+
+/// A host with its namespaces.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Host {
+    /// By identity; the host's own has none.
+    pub(crate) spaces: BTreeMap<Option<NetnsId>, Space>,
+    /// What is in `/run/netns`.
+    pub(crate) pins: BTreeMap<String, NetnsId>,
+    pub(crate) files: BTreeMap<String, String>,
+    folders: BTreeSet<String>,
+    tables: BTreeMap<(String, String), Table>,
+}
+
+/// A network namespace.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Space {
+    pub(crate) links: BTreeMap<String, Link>,
+    /// Router and link of the default route, by whether it is IPv4's.
+    routes: BTreeMap<bool, (IpAddr, String)>,
+    /// Settings that belong to no link.
+    sysctls: BTreeMap<String, String>,
+}
+
+/// What the kernel says no with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// The namespace is not there any more.
+    Gone,
+    /// There is no such link.
+    NoLink(String),
+    /// `EEXIST`
+    Exists(String),
+    /// `ENOENT`
+    Missing(String),
+    /// `ENETDOWN`, `ENETUNREACH`, `EINVAL`
+    Not(String),
+}
+
+impl Host {
+    /// A host with loopback and nothing else.
+    pub(crate) fn new() -> Self {
+        let mut host = Self::default();
+        host.spaces.insert(None, Space::new());
+        host
+    }
+
+    /// Has a namespace in it, which a process or a descriptor keeps.
+    pub(crate) fn hold(&mut self, netns: &Netns) {
+        if let Netns::Other { place, id } = netns {
+            self.spaces.insert(Some(*id), Space::new());
+            if let NetnsPlace::Named(name) = place {
+                self.pins.insert(name.clone(), *id);
+            }
+        }
+    }
+
+    /// The namespace goes, and with its links their other ends.
+    pub(crate) fn drop_space(&mut self, id: NetnsId) {
+        let names: Vec<String> =
+            self.spaces.get(&Some(id)).into_iter().flat_map(|space| space.links.keys().cloned()).collect();
+        for name in names {
+            self.delete_link(Some(id), &name);
+        }
+        self.spaces.remove(&Some(id));
+        self.pins.retain(|_, pinned| *pinned != id);
+    }
+
+    /// What an undo must leave as it was: all but the host's switches, and that a loopback once brought up stays up.
+    pub(crate) fn essence(&self) -> Self {
+        let mut essence = self.clone();
+        for space in essence.spaces.values_mut() {
+            space.sysctls.clear();
+            if let Some(lo) = space.links.get_mut("lo") {
+                lo.up = true;
+            }
+        }
+        essence
+    }
+
+    /// Takes the steps in order, up to the first that is refused.
+    pub(crate) fn run(&mut self, steps: &[Step]) -> Result<(), (usize, Refusal)> {
+        for (index, step) in steps.iter().enumerate() {
+            self.apply(&step.op).map_err(|refusal| (index, refusal))?;
+        }
+        Ok(())
+    }
+
+    /// Takes all steps, whatever becomes of each, and tells what was refused for another reason than that what is to
+    /// be taken away is gone with its link or namespace.
+    pub(crate) fn run_all(&mut self, steps: &[Step]) -> Vec<(Step, Refusal)> {
+        let refused = steps.iter().filter_map(|step| Some((step.clone(), self.apply(&step.op).err()?)));
+        let is_gone = |refusal: &Refusal| matches!(refusal, Refusal::Gone | Refusal::NoLink(_));
+        refused.filter(|(_, refusal)| !is_gone(refusal)).collect()
+    }
+
+    /// Takes one step, all of it or nothing.
+    pub(crate) fn apply(&mut self, op: &Op) -> Result<(), Refusal> {
+        match op {
+            Op::Link(op) => self.link(op),
+            Op::Address(op) => self.address(op),
+            Op::Route(op) => self.route(op),
+            Op::Neighbour(op) => self.neighbour(op),
+            Op::Nft(op) => self.nft(op),
+            Op::Sysctl(op) => self.sysctl(op),
+            Op::Netns(op) => self.netns(op),
+            Op::File(op) => {
+                self.file(op);
+                Ok(())
+            }
+        }
+    }
+
+    /// The namespace, while it is there.
+    fn space(&mut self, netns: &Netns) -> Result<&mut Space, Refusal> {
+        self.spaces.get_mut(&id_of(netns)).ok_or(Refusal::Gone)
+    }
+
+    fn route(&mut self, op: &RouteOp) -> Result<(), Refusal> {
+        let (RouteOp::Default { netns, via, link, .. } | RouteOp::DeleteDefault { netns, via, link }) = op;
+        let space = self.space(netns)?;
+        let found = space.links.get(link.as_str()).ok_or_else(|| Refusal::NoLink(link.to_string()))?;
+        let route = (*via, link.to_string());
+        match op {
+            RouteOp::Default { .. } if !found.up => return Err(Refusal::Not(format!("{link} is down"))),
+            RouteOp::Default { .. } if !found.reaches(*via) => {
+                return Err(Refusal::Not(format!("{via} is not on {link}")));
+            }
+            RouteOp::Default { .. } => {
+                space.routes.insert(via.is_ipv4(), route);
+            }
+            RouteOp::DeleteDefault { .. } => {
+                if space.routes.get(&via.is_ipv4()) == Some(&route) {
+                    space.routes.remove(&via.is_ipv4());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn sysctl(&mut self, op: &SysctlOp) -> Result<(), Refusal> {
+        let space = self.space(&op.netns)?;
+        match op.key.split('/').collect::<Vec<_>>()[..] {
+            ["net", "ipv4" | "ipv6", "conf", link, _] if link != "all" => {
+                let link = space.links.get_mut(link).ok_or_else(|| Refusal::Missing(op.key.clone()))?;
+                link.sysctls.insert(op.key.clone(), op.value.clone());
+            }
+            _ => {
+                space.sysctls.insert(op.key.clone(), op.value.clone());
+            }
+        }
+        Ok(())
+    }
+
+    fn netns(&mut self, op: &NetnsOp) -> Result<(), Refusal> {
+        match op {
+            NetnsOp::Add { name, .. } if self.pins.contains_key(name) => Err(Refusal::Exists(name.clone())),
+            NetnsOp::Add { id, .. } if !self.spaces.contains_key(&Some(*id)) => Err(Refusal::Gone),
+            NetnsOp::Add { name, id } => {
+                self.pins.insert(name.clone(), *id);
+                Ok(())
+            }
+            NetnsOp::Delete { name, id } => {
+                if self.pins.get(name) == Some(id) {
+                    self.drop_space(*id);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn file(&mut self, op: &FileOp) {
+        let folder = |path: &str| path.rsplit_once('/').unwrap().0.to_owned();
+        match op {
+            FileOp::Write { path, contents } => {
+                self.folders.insert(folder(path));
+                self.files.entry(path.clone()).or_insert_with(|| contents.clone());
+            }
+            FileOp::Remove { path, mark } => {
+                if self.files.get(path).is_some_and(|contents| contents.lines().next() == Some(mark)) {
+                    self.files.remove(path);
+                }
+                let folder = folder(path);
+                if !self.files.keys().any(|file| file.starts_with(&format!("{folder}/"))) {
+                    self.folders.remove(&folder);
+                }
+            }
+        }
+    }
+
+    /// Somebody else's file.
+    pub(crate) fn put_file(&mut self, path: &str) {
+        self.folders.insert(path.rsplit_once('/').unwrap().0.to_owned());
+        self.files.insert(path.to_owned(), "somebody else's\n".to_owned());
+    }
+}
+
+impl Space {
+    fn new() -> Self {
+        let mut space = Self::default();
+        space.links.insert("lo".into(), Link::new(Kind::Loopback, "02:00:00:00:00:01".parse().unwrap()));
+        space
+    }
+}
+
+fn id_of(netns: &Netns) -> Option<NetnsId> {
+    match netns {
+        Netns::Host => None,
+        Netns::Other { id, .. } => Some(*id),
+    }
+}

@@ -1,0 +1,8 @@
+//! Plans: the laws that they keep on a host that is only imagined, and how they read.
+
+mod cases;
+mod golden;
+mod host;
+mod laws;
+mod stage;
+mod world;

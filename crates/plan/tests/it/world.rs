@@ -1,0 +1,376 @@
+//! A small engine for tests: it keeps the books that plans are made from. Ids and addresses are the same every time.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::IpNet;
+use pontoon_model::endpoint::{Cable, CableEnd, EndpointState};
+use pontoon_model::network::{AddressPool, Driver, Segment};
+use pontoon_model::observed::HostSwitches;
+use pontoon_model::op::{LinkOp, NetnsPlace};
+use pontoon_model::option::{BridgeOptions, EndpointOptions};
+use pontoon_model::sandbox::NetnsId;
+use pontoon_model::{Endpoint, EndpointId, IfName, Mac, Netns, Network, NetworkId, SandboxId, subnet};
+use pontoon_plan::endpoint::{Attach, DefaultRoutes, Detach, attach, detach, elect, forget_neighbours};
+use pontoon_plan::{Instance, Plan, cable, network, resolver, sandbox};
+
+/// A network as it is asked for.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Wanted {
+    pub(crate) name: String,
+    pub(crate) v4: Option<IpNet>,
+    pub(crate) v6: Option<IpNet>,
+    pub(crate) internal: bool,
+    pub(crate) options: BTreeMap<String, String>,
+}
+
+impl Wanted {
+    /// A network with these subnets, at most one of each family.
+    pub(crate) fn network(name: &str, subnets: &[&str]) -> Self {
+        let subnets: Vec<IpNet> = subnets.iter().map(|text| text.parse().unwrap()).collect();
+        let of = |v4: bool| subnets.iter().copied().find(|net| net.addr().is_ipv4() == v4);
+        Self { name: name.into(), v4: of(true), v6: of(false), ..Self::default() }
+    }
+
+    pub(crate) fn internal(mut self) -> Self {
+        self.internal = true;
+        self
+    }
+
+    /// `--opt com.docker.network.KEY=VALUE`
+    pub(crate) fn option(mut self, key: &str, value: &str) -> Self {
+        self.options.insert(format!("com.docker.network.{key}"), value.into());
+        self
+    }
+}
+
+/// How a container is connected to a network.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Joining {
+    pub(crate) gw_priority: i64,
+    /// Somebody else had the address before.
+    pub(crate) reused: bool,
+    /// The address to have, by its place in the subnet.
+    pub(crate) place: Option<u32>,
+    /// `--driver-opt com.docker.network.endpoint.KEY=VALUE`
+    pub(crate) options: Vec<(&'static str, &'static str)>,
+}
+
+/// One end of a cable: the container, or the host, its interface and its addresses.
+#[derive(Debug, Clone)]
+pub(crate) struct Plug<'a> {
+    pub(crate) container: Option<&'a str>,
+    pub(crate) ifname: &'a str,
+    pub(crate) addresses: &'a [&'a str],
+}
+
+/// A container: where its namespace is.
+#[derive(Debug, Clone)]
+pub(crate) struct Container {
+    pub(crate) netns: Netns,
+    pub(crate) id: SandboxId,
+    /// Its files, if its name in `/run/netns` is ours.
+    pinned: Option<sandbox::Files>,
+}
+
+/// The books.
+#[derive(Debug, Clone)]
+pub(crate) struct World {
+    pub(crate) instance: Instance,
+    pub(crate) switches: HostSwitches,
+    pub(crate) networks: BTreeMap<String, Network>,
+    pub(crate) containers: BTreeMap<String, Container>,
+    pub(crate) endpoints: Vec<Endpoint>,
+    pub(crate) cables: Vec<Cable>,
+    /// More bridges of networks: network and number.
+    pub(crate) segments: Vec<(String, u32)>,
+    made: u8,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        Self {
+            instance: Instance::host(),
+            switches: HostSwitches::default(),
+            networks: BTreeMap::new(),
+            containers: BTreeMap::new(),
+            endpoints: Vec::new(),
+            cables: Vec::new(),
+            segments: Vec::new(),
+            made: 0,
+        }
+    }
+
+    /// Makes a network.
+    pub(crate) fn create(&mut self, wanted: &Wanted) -> Plan {
+        let id = NetworkId::from_bytes(self.next(0xb0));
+        let bridge = BridgeOptions::parse(&wanted.options).unwrap();
+        let pool = |subnet: IpNet| {
+            let gateway = subnet::usable(subnet).0;
+            AddressPool { subnet, range: None, gateway, aux: BTreeMap::new() }
+        };
+        let network = Network {
+            name: wanted.name.parse().unwrap(),
+            driver: Driver::Bridge,
+            created: String::new(),
+            internal: wanted.internal,
+            attachable: true,
+            labels: BTreeMap::new(),
+            options: wanted.options.clone(),
+            bridge_name: bridge.name.clone().unwrap_or_else(|| Network::default_bridge_name(&id)),
+            bridge_mac: Network::derived_bridge_mac(&id),
+            bridge,
+            v4: wanted.v4.map(pool),
+            v6: wanted.v6.map(pool),
+            builtin: false,
+            id,
+        };
+        let plan = network::create(&self.instance, &network, &self.switches);
+        let needs = |v4: bool| {
+            network.pools().any(|pool| network.needs_forwarding(pool) && pool.subnet.addr().is_ipv4() == v4)
+        };
+        self.switches.ipv4_forward |= needs(true);
+        self.switches.ipv6_forward |= needs(false);
+        self.switches.table = true;
+        self.networks.insert(wanted.name.clone(), network);
+        plan
+    }
+
+    /// Takes a network away that nothing is connected to.
+    pub(crate) fn remove(&mut self, name: &str) -> Plan {
+        let network = self.networks.remove(name).unwrap();
+        let last = self.networks.is_empty();
+        self.switches.table = !last;
+        let of_others = |(network, _): &(String, u32)| network != name;
+        let (left, gone) = std::mem::take(&mut self.segments).into_iter().partition::<Vec<_>, _>(of_others);
+        self.segments = left;
+        // The last one first, so that none hangs from nothing.
+        let segments: Vec<Segment> = gone.iter().rev().map(|(_, number)| network.segment(*number)).collect();
+        network::remove(&self.instance, &network, &segments, last)
+    }
+
+    /// Gives a network one more bridge.
+    pub(crate) fn add_segment(&mut self, name: &str, number: u32) -> Plan {
+        self.segments.push((name.into(), number));
+        let network = &self.networks[name];
+        network::add_segment(&self.instance, network, &network.segment(number))
+    }
+
+    /// Makes somebody else's namespace known.
+    pub(crate) fn know(&mut self, name: &str, netns: Netns) {
+        let id = SandboxId::from_bytes(self.next(0x50));
+        self.containers.insert(name.into(), Container { netns, id, pinned: None });
+    }
+
+    /// Starts a container of ours with nothing but loopback.
+    pub(crate) fn start_without(&mut self, name: &str, netns: NetnsId) -> Plan {
+        let mut plan = self.pin(name, netns, &[]);
+        plan.append(sandbox::loopback(&self.containers[name].netns, name));
+        plan
+    }
+
+    /// Starts a container of ours on networks.
+    pub(crate) fn start(&mut self, name: &str, netns: NetnsId, networks: &[(&str, Joining)]) -> Plan {
+        let addresses: Vec<IpAddr> = networks
+            .iter()
+            .flat_map(|(network, _)| self.free_addresses(network).collect::<Vec<_>>())
+            .collect();
+        let mut plan = self.pin(name, netns, &addresses);
+        for (network, joining) in networks {
+            plan.append(self.connect(name, network, joining));
+        }
+        plan
+    }
+
+    /// Takes away what is left of a container of ours whose process has ended.
+    pub(crate) fn end(&mut self, name: &str) -> Plan {
+        let mut plan = Plan::default();
+        let mut vanishing = Plan::default();
+        let container = self.containers.remove(name).unwrap();
+        let (gone, left): (Vec<_>, Vec<_>) =
+            self.endpoints.drain(..).partition(|endpoint| endpoint.sandbox == container.id);
+        self.endpoints = left;
+        for endpoint in gone {
+            let network = self.networks.values().find(|network| network.id == endpoint.network).unwrap();
+            plan.append(forget_neighbours(network, &endpoint, name));
+            let vanish = LinkOp::Vanish {
+                name: endpoint.host_ifname.clone(),
+                mark: self.instance.endpoint_mark(&endpoint),
+            };
+            vanishing.push(vanish, format!("{name}'s cable to {} goes with its namespace", network.name));
+        }
+        if let (Some(files), Netns::Other { id, .. }) = (&container.pinned, &container.netns) {
+            plan.append(sandbox::forget(name, *id, files));
+        }
+        plan.append(vanishing);
+        plan
+    }
+
+    /// Connects a container to a network.
+    pub(crate) fn connect(&mut self, container: &str, network: &str, joining: &Joining) -> Plan {
+        let id = EndpointId::from_bytes(self.next(0xa0));
+        let given = joining.options.iter();
+        let given = given.map(|(key, value)| (format!("com.docker.network.endpoint.{key}"), (*value).into()));
+        let options = EndpointOptions::parse(&given.collect()).unwrap();
+        let addresses: Vec<IpAddr> = match joining.place {
+            Some(place) => self.networks[network].pools().map(|pool| nth(pool.subnet, place)).collect(),
+            None => self.free_addresses(network).collect(),
+        };
+        let Container { netns, id: sandbox, .. } = self.containers[container].clone();
+        let before = self.routes(&sandbox);
+        let first = !self.endpoints.iter().any(|endpoint| endpoint.sandbox == sandbox);
+        let found = &self.networks[network];
+        let endpoint = Endpoint {
+            host_ifname: Endpoint::derived_host_ifname(&id),
+            id,
+            network: found.id.clone(),
+            ifname: options.ifname.clone().unwrap_or_else(|| self.free_ifname(&sandbox, found)),
+            sandbox: sandbox.clone(),
+            mac: Mac::derived(&found.id, addresses[0]),
+            v4: addresses.iter().find_map(v4_of),
+            v6: addresses.iter().find_map(v6_of),
+            gw_priority: joining.gw_priority,
+            aliases: Vec::new(),
+            created: String::new(),
+            state: EndpointState::Ready,
+        };
+        self.endpoints.push(endpoint.clone());
+        attach(&Attach {
+            instance: &self.instance,
+            network: &self.networks[network],
+            endpoint: &endpoint,
+            sandbox: container,
+            netns,
+            first,
+            routes: (before, self.routes(&sandbox)),
+            announce: joining.reused,
+            sysctls: &options.sysctls,
+        })
+    }
+
+    /// Disconnects a container from a network.
+    pub(crate) fn disconnect(&mut self, container: &str, network: &str) -> Plan {
+        let Container { netns, id: sandbox, .. } = self.containers[container].clone();
+        let before = self.routes(&sandbox);
+        let network = &self.networks[network];
+        let on = |endpoint: &Endpoint| endpoint.sandbox == sandbox && endpoint.network == network.id;
+        let place = self.endpoints.iter().position(on).unwrap();
+        let endpoint = self.endpoints.remove(place);
+        detach(&Detach {
+            instance: &self.instance,
+            network,
+            endpoint: &endpoint,
+            sandbox: container,
+            netns: Some(netns),
+            routes: (before, self.routes(&sandbox)),
+        })
+    }
+
+    /// Lays a cable.
+    pub(crate) fn lay(&mut self, plugs: [Plug<'_>; 2], mtu: Option<u32>) -> Plan {
+        let id = EndpointId::from_bytes(self.next(0xc0));
+        let macs = [self.instance.veth_mark(&id).mac, Mac::local([0x0e; 6])];
+        let end = |plug: &Plug<'_>, mac| CableEnd {
+            sandbox: plug.container.map(|name| self.containers[name].id.clone()),
+            ifname: plug.ifname.parse().unwrap(),
+            mac,
+            addresses: plug.addresses.iter().map(|text| text.parse().unwrap()).collect(),
+        };
+        let ends = [end(&plugs[0], macs[0]), end(&plugs[1], macs[1])];
+        let netns = plugs.clone().map(|plug| self.netns(plug.container));
+        let cable = Cable { id, ends, mtu, created: String::new() };
+        let names = plugs.map(|plug| plug.container.unwrap_or("the host"));
+        let plan = cable::lay(&self.instance, &cable, [&netns[0], &netns[1]], names);
+        self.cables.push(cable);
+        plan
+    }
+
+    /// Takes a cable away, by its place in the list.
+    pub(crate) fn unlay(&mut self, place: usize) -> Plan {
+        let cable = self.cables.remove(place);
+        let container = |end: usize| {
+            let ours = |id: &SandboxId| self.containers.iter().find(|(_, container)| container.id == *id);
+            cable.ends[end].sandbox.as_ref().and_then(ours)
+        };
+        let names = [0, 1].map(|end| container(end).map_or("the host", |(name, _)| name.as_str()));
+        let first = container(0).map_or(Netns::Host, |(_, container)| container.netns.clone());
+        cable::remove(&self.instance, &cable, &first, names)
+    }
+
+    fn pin(&mut self, name: &str, netns: NetnsId, addresses: &[IpAddr]) -> Plan {
+        let id = SandboxId::from_bytes(self.next(0x50));
+        let mark = resolver::mark(name, id.short());
+        let files = vec![
+            (format!("/etc/netns/{name}/resolv.conf"), format!("{mark}\nnameserver 192.0.2.53\n")),
+            (format!("/etc/netns/{name}/hosts"), resolver::hosts(&mark, name, name, addresses, &[])),
+        ];
+        let place = NetnsPlace::Named(name.into());
+        let plan = sandbox::name(name, netns, &files);
+        let container = Container { netns: Netns::Other { place, id: netns }, id, pinned: Some(files) };
+        self.containers.insert(name.into(), container);
+        plan
+    }
+
+    fn netns(&self, container: Option<&str>) -> Netns {
+        container.map_or(Netns::Host, |name| self.containers[name].netns.clone())
+    }
+
+    /// The next free address of each family on a network.
+    fn free_addresses(&self, network: &str) -> impl Iterator<Item = IpAddr> {
+        let network = &self.networks[network];
+        let taken: Vec<IpAddr> = self.endpoints.iter().flat_map(|endpoint| endpoint.addresses()).collect();
+        let free = move |pool: &AddressPool| {
+            let mut hosts = (1..).map(|number| nth(pool.subnet, number));
+            hosts.find(|address| *address != pool.gateway && !taken.contains(address)).unwrap()
+        };
+        network.pools().map(free).collect::<Vec<_>>().into_iter()
+    }
+
+    fn free_ifname(&self, sandbox: &SandboxId, network: &Network) -> IfName {
+        let names = (0..).map(|number| format!("{}{number}", network.bridge.iface_prefix).parse().unwrap());
+        let cabled = |name: &IfName| {
+            let ends = self.cables.iter().flat_map(|cable| &cable.ends);
+            ends.into_iter().any(|end| end.sandbox.as_ref() == Some(sandbox) && end.ifname == *name)
+        };
+        let taken = |name: &IfName| {
+            self.endpoints.iter().any(|endpoint| endpoint.sandbox == *sandbox && endpoint.ifname == *name)
+        };
+        names.into_iter().find(|name| !taken(name) && !cabled(name)).unwrap()
+    }
+
+    fn routes(&self, sandbox: &SandboxId) -> DefaultRoutes {
+        let network =
+            |endpoint: &Endpoint| self.networks.values().find(|network| network.id == endpoint.network);
+        let ours = self.endpoints.iter().filter(|endpoint| endpoint.sandbox == *sandbox);
+        elect(&ours.map(|endpoint| (endpoint, network(endpoint).unwrap())).collect::<Vec<_>>())
+    }
+
+    /// The bytes of a new id: the first tells its kind, the others count.
+    fn next(&mut self, kind: u8) -> [u8; 32] {
+        self.made += 1;
+        let mut bytes = [self.made; 32];
+        bytes[0] = kind;
+        bytes
+    }
+}
+
+fn nth(subnet: IpNet, number: u32) -> IpAddr {
+    match subnet {
+        IpNet::V4(net) => Ipv4Addr::from(u32::from(net.network()) + number).into(),
+        IpNet::V6(net) => Ipv6Addr::from(u128::from(net.network()) + u128::from(number)).into(),
+    }
+}
+
+fn v4_of(address: &IpAddr) -> Option<Ipv4Addr> {
+    match address {
+        IpAddr::V4(address) => Some(*address),
+        IpAddr::V6(_) => None,
+    }
+}
+
+fn v6_of(address: &IpAddr) -> Option<Ipv6Addr> {
+    match address {
+        IpAddr::V6(address) => Some(*address),
+        IpAddr::V4(_) => None,
+    }
+}

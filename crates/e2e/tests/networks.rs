@@ -53,7 +53,7 @@ sandboxed! {
             let page = host.serve("web", 8080, "hello");
             assert_eq!(host.fetch("outside", "10.50.0.2:8080").is_ok(), reached, "{mode}");
             assert_eq!(host.pings("outside", "10.50.0.2"), mode != "nat", "{mode}: ICMP");
-            assert_eq!(host.pings("web", "198.51.100.10"), true, "{mode}: the way out");
+            assert!(host.pings("web", "198.51.100.10"), "{mode}: the way out");
             drop(page);
             pontoon.run("rm -f web");
             pontoon.run("network rm blue");

@@ -12,7 +12,7 @@ use crate::{Engine, EngineError, Mode, Root};
 ///
 /// # Errors
 ///
-/// As [`run_foreground`].
+/// As [`run_foreground`](crate::run::run_foreground).
 pub fn run_detached(root: Root, spec: &RunSpec) -> Result<Started, EngineError> {
     let said = stay_behind(|said| keep(root, spec, said))?;
     let heard: Result<Result<Started, StartFailure>, _> = serde_json::from_slice(&said);

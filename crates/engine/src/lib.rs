@@ -1,8 +1,8 @@
 //! Attach, detach, create and remove as a library: what every front end calls, without a daemon.
 //!
 //! Each change is the same few moves. In one transaction the wanted records are chosen and written together with the
-//! plan ([`journal`]); then the plan is carried out; then the records are marked as done. A change that fails is
-//! undone at once, one that was killed is undone or finished by the next command ([`recover`]).
+//! plan (`journal.rs`); then the plan is carried out; then the records are marked as done. A change that fails is
+//! undone at once, one that was killed is undone or finished by the next command (`recover.rs`).
 
 pub mod cable;
 mod checkpoint;

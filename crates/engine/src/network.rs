@@ -143,7 +143,10 @@ impl Engine {
                     allow_overlap: spec.allow_overlap,
                 };
                 let network = chooser.network(&instance, spec, checked, id)?;
-                if at.executor.link(&pontoon_model::Netns::Host, network.bridge_name.as_str())?.is_some() {
+                // One whose bridge somebody deleted still has the name, and elements in the table under it.
+                let reserved = at.tx.networks()?.iter().any(|other| other.bridge_name == network.bridge_name);
+                let name = network.bridge_name.as_str();
+                if reserved || at.executor.link(&pontoon_model::Netns::Host, name)?.is_some() {
                     return Err(EngineError::BridgeTaken(network.bridge_name.into()));
                 }
                 at.tx.network_put(&network)?;

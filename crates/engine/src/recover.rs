@@ -38,6 +38,11 @@ impl Engine {
     }
 
     fn repair(&mut self, id: i64, seen: JournalEntry) -> Result<(), EngineError> {
+        // The table and its bridges are made and removed under this lock.
+        let _guard = match seen.subject {
+            Subject::Network(_) | Subject::Prune => Some(self.store.exclusive()?),
+            Subject::Endpoint(_) | Subject::Sandbox(_) | Subject::Cable(_) => None,
+        };
         // Between reading it and having its lock, its owner may have finished.
         let still = self.store.read(|tx| tx.journal())?.into_iter().any(|(other, _)| other == id);
         if !still {

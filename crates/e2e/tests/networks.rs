@@ -325,10 +325,14 @@ sandboxed! {
         }
         assert_ne!(one.address("bridge", "web"), two.address("bridge", "web"));
         one.run("rm -f web");
-        one.run("system prune -f");
+        // The one that switched forwarding on does not switch it off under the other.
+        let pruned = one.attempt("system prune -f");
+        assert!(String::from_utf8_lossy(&pruned.stderr).contains("net.ipv4.ip_forward stays as it is"));
         assert!(host.pings("host", &two.address("bridge", "web")), "the other instance goes on");
+        assert_eq!(host.sh("sysctl -n net.ipv4.ip_forward").trim(), "1");
         two.run("rm -f web");
         two.run("system prune -f");
+        one.run("system prune -f");
         becomes_as_before(&host, &before);
     }
 

@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+use pontoon_kernel::route;
 use pontoon_model::endpoint::{Cable, CableEnd};
 use pontoon_model::op::Netns;
+use pontoon_model::sandbox::{NetnsId, Origin};
 use pontoon_model::{ContainerRef, EndpointId, IfName, Mac, Sandbox, SandboxId};
-use pontoon_store::{Recovery, Subject};
+use pontoon_netlink::route::{DumpRoutes, Route, TABLE_MAIN};
+use pontoon_store::{Recovery, Subject, Tx};
 
 use crate::journal::{Prepared, Preparing, random};
 use crate::recover::clean;
@@ -58,7 +61,16 @@ impl Engine {
     ) -> Result<Outcome<Cable>, EngineError> {
         // The host's end is made first: it is the one that a plan can always name.
         let (first, second) = if second.place.is_none() { (second, first) } else { (first, second) };
-        let mut ends = [self.cable_end(first)?, self.cable_end(second)?];
+        let ends = [self.cable_end(first)?, self.cable_end(second)?];
+        let namespaces: Vec<NetnsId> =
+            ends.iter().filter_map(|end| end.target.as_ref()).map(|target| target.sandbox.netns).collect();
+        self.alone_with(&namespaces, |engine| engine.link_ends(ends, mtu))
+    }
+
+    fn link_ends(&mut self, mut ends: [End<'_>; 2], mtu: Option<u32>) -> Result<Outcome<Cable>, EngineError> {
+        for end in &ends {
+            self.refuse_second_way_out(end)?;
+        }
         let instance = self.instance().clone();
         let id = EndpointId::from_bytes(random()?);
         let macs = [instance.veth_mark(&id).mac, Mac::local(random()?)];
@@ -67,9 +79,7 @@ impl Engine {
                 let mut named: Vec<CableEnd> = Vec::new();
                 for (end, mac) in ends.iter_mut().zip(macs) {
                     if let Some(target) = &mut end.target {
-                        resolve::put_new(at.tx, target)?;
-                        // The same new namespace at both ends is new only once.
-                        target.is_new = false;
+                        resolve::settle(at.tx, target)?;
                     }
                     let ifname = interface(at, end, &named, &id)?;
                     let sandbox = end.target.as_ref().map(|target| target.sandbox.id.clone());
@@ -101,6 +111,21 @@ impl Engine {
             },
             |_, _| Ok(()),
         )
+    }
+
+    /// A default route that is there is not replaced: it would be gone for good when the cable is.
+    fn refuse_second_way_out(&mut self, end: &End<'_>) -> Result<(), EngineError> {
+        let Some(via) = end.spec.gateway else { return Ok(()) };
+        let netns = end.netns();
+        let filter = DumpRoutes { table: Some(TABLE_MAIN), ..DumpRoutes::default() };
+        let routes = route::list(self.executor.socket(&netns)?, &filter)?;
+        let same = |route: &Route| {
+            route.destination.is_all() && route.destination.address.is_ipv4() == via.is_ipv4()
+        };
+        match routes.iter().any(same) {
+            true => Err(EngineError::HasWayOut(end.name())),
+            false => Ok(()),
+        }
     }
 
     fn cable_end<'a>(&mut self, spec: &'a EndSpec) -> Result<End<'a>, EngineError> {
@@ -135,7 +160,14 @@ impl Engine {
     }
 
     fn sandbox_of(&mut self, place: Option<&ContainerRef>) -> Result<Option<SandboxId>, EngineError> {
-        place.map(|place| self.target(place).map(|target| target.sandbox.id)).transpose()
+        let Some(place) = place else { return Ok(None) };
+        match self.target(place) {
+            Ok(target) if !target.is_new => Ok(Some(target.sandbox.id)),
+            found => match self.store.read(|tx| former(tx, place))? {
+                Some(sandbox) => Ok(Some(sandbox.id)),
+                None => found.map(|target| Some(target.sandbox.id)),
+            },
+        }
     }
 
     /// Takes a cable away.
@@ -144,29 +176,42 @@ impl Engine {
         self.change(
             |at| {
                 let sandboxes = sandboxes(at, &cable)?;
-                let (plan, what) = removal(&instance, &cable, &sandboxes);
+                let first = cable.ends[0].sandbox.as_ref().and_then(|id| sandboxes.get(id));
+                // The first end's namespace may no longer be found by its name; the other end is as good.
+                let reached = at.executor.reach(&first.map_or(Netns::Host, resolve::netns))?;
+                let (plan, what) = removal(&instance, &cable, usize::from(!reached), &sandboxes);
                 let subject = Subject::Cable(cable.id.clone());
                 Ok(Prepared { value: cable, plan, subject, recovery: Recovery::Finish, what })
             },
-            |tx, cable| clean(tx, &Subject::Cable(cable.id.clone())),
+            |tx, cable| Ok(clean(tx, &Subject::Cable(cable.id.clone()))?),
         )
     }
 }
 
-/// The steps that take a cable away, and what they are about.
+/// The steps that take a cable away by its end number `end`, and what they are about.
 pub(crate) fn removal(
     instance: &pontoon_plan::Instance,
     cable: &Cable,
+    end: usize,
     sandboxes: &BTreeMap<SandboxId, Sandbox>,
 ) -> (pontoon_plan::Plan, String) {
     let sandbox = |index: usize| cable.ends[index].sandbox.as_ref().and_then(|id| sandboxes.get(id));
     let name = |index: usize| {
         sandbox(index).map_or_else(|| "the host".to_owned(), |sandbox| sandbox.name.to_string())
     };
-    let first = sandbox(0).map_or(Netns::Host, resolve::netns);
+    let netns = |index: usize| sandbox(index).map_or(Netns::Host, resolve::netns);
     let names = [name(0), name(1)];
-    let plan = pontoon_plan::cable::remove(instance, cable, &first, [&names[0], &names[1]]);
+    let plan = pontoon_plan::cable::remove(instance, cable, end, &netns(end), [&names[0], &names[1]]);
     (plan, format!("unlink {} and {}", names[0], names[1]))
+}
+
+/// The record of a container that is gone, by what it was called.
+fn former(tx: &Tx<'_>, place: &ContainerRef) -> Result<Option<Sandbox>, EngineError> {
+    let called = |sandbox: &Sandbox| match place {
+        ContainerRef::Ours(name) => sandbox.name.as_str() == name,
+        other => sandbox.origin == Origin::Foreign(other.clone()),
+    };
+    Ok(tx.sandboxes()?.into_iter().find(called))
 }
 
 fn sandboxes(at: &Preparing<'_, '_>, cable: &Cable) -> Result<BTreeMap<SandboxId, Sandbox>, EngineError> {

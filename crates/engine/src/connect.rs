@@ -16,6 +16,7 @@ use pontoon_plan::endpoint::{Attach, DefaultRoutes, Detach, elect};
 use pontoon_store::{Recovery, Subject, Tx};
 
 use crate::journal::{Prepared, Preparing, random};
+use crate::network::DEFAULT;
 use crate::recover::clean;
 use crate::resolve::{self, Target};
 use crate::time::now;
@@ -79,21 +80,64 @@ impl Engine {
         container: &ContainerRef,
         spec: &ConnectSpec,
     ) -> Result<Outcome<Connected>, EngineError> {
+        let mut tries = 0;
+        loop {
+            match self.connect_once(network, container, spec) {
+                Err(error) => self.make_way(error, &mut tries)?,
+                done => return done,
+            }
+        }
+    }
+
+    /// Mends what stood in the way of an attachment, so that it can be tried again: a bridge that is not laid yet, a
+    /// network that somebody was making or removing when he died, a default network that somebody removed just now.
+    ///
+    /// # Errors
+    ///
+    /// What stood in the way, if nothing can be done or enough was done.
+    pub(crate) fn make_way(&mut self, error: EngineError, tries: &mut u32) -> Result<(), EngineError> {
+        const ENOUGH: u32 = 5;
+        *tries += 1;
+        match error {
+            EngineError::NeedsSegment(needed) => self.lay_segment(&needed.0, needed.1),
+            error if *tries > ENOUGH || self.mode == Mode::DryRun => Err(error),
+            EngineError::Removing(_) => self.recover(),
+            EngineError::NoNetwork { name, .. } if name == DEFAULT => Ok(()),
+            error => Err(error),
+        }
+    }
+
+    fn connect_once(
+        &mut self,
+        network: &str,
+        container: &ContainerRef,
+        spec: &ConnectSpec,
+    ) -> Result<Outcome<Connected>, EngineError> {
         let Outcome { value: found, plan: mut before } = self.network_or_default(network)?;
         refuse_builtin(&found, "connected by hand")?;
         let mut target = self.target(container)?;
-        let foreign = self.foreign_routes(&target)?;
-        loop {
-            match self.connect_target(&found, &mut target, foreign, spec) {
-                Err(EngineError::NeedsSegment(needed)) => self.lay_segment(&needed.0, needed.1)?,
-                done => {
-                    let mut done = done?;
-                    before.append(std::mem::take(&mut done.plan));
-                    done.plan = before;
-                    return Ok(done);
-                }
+        let mut done = self.alone_with(&[target.sandbox.netns], |engine| {
+            engine.forget_former(&target)?;
+            let foreign = engine.foreign_routes(&target.sandbox, &target.netns)?;
+            engine.connect_target(&found, &mut target, foreign, spec)
+        })?;
+        before.append(std::mem::take(&mut done.plan));
+        Ok(Outcome { value: done.value, plan: before })
+    }
+
+    /// Forgets what a former namespace with the same number had: numbers are given out again at once.
+    fn forget_former(&mut self, target: &Target) -> Result<(), EngineError> {
+        if target.is_new || target.sandbox.is_ours() || self.mode == Mode::DryRun {
+            return Ok(());
+        }
+        for endpoint in self.store.read(|tx| tx.endpoints_of_sandbox(&target.sandbox.id))? {
+            let there = self.executor.link(&target.netns, endpoint.ifname.as_str())?;
+            let same = there.and_then(|link| link.mac).is_some_and(|mac| mac.0 == endpoint.mac.octets());
+            if !same && endpoint.state == EndpointState::Ready {
+                self.store.transaction(|tx| clean(tx, &Subject::Endpoint(endpoint.id.clone())))?;
             }
         }
+        Ok(())
     }
 
     fn connect_target(
@@ -107,7 +151,7 @@ impl Engine {
         let id = EndpointId::from_bytes(random()?);
         self.change(
             |at| {
-                resolve::put_new(at.tx, target)?;
+                resolve::settle(at.tx, target)?;
                 let request = Request { instance: &instance, target, spec, foreign, id };
                 let (connected, plan) = request.prepare(at, found)?;
                 let subject = Subject::Endpoint(connected.endpoint.id.clone());
@@ -115,8 +159,14 @@ impl Engine {
                 Ok(Prepared { value: connected, plan, subject, recovery: Recovery::Undo, what })
             },
             |tx, connected| {
-                let ready = Endpoint { state: EndpointState::Ready, ..connected.endpoint.clone() };
-                tx.endpoint_put(&ready)
+                let (sandbox, endpoint) = (&connected.sandbox, &connected.endpoint);
+                // A container that ended meanwhile has taken its endpoints with it.
+                let still =
+                    tx.endpoint(&endpoint.id)?.is_some_and(|now| now.state == EndpointState::Attaching);
+                if !still {
+                    return Err(EngineError::NotRunning(sandbox.name.to_string()));
+                }
+                Ok(tx.endpoint_put(&Endpoint { state: EndpointState::Ready, ..endpoint.clone() })?)
             },
         )
     }
@@ -136,18 +186,41 @@ impl Engine {
         let network = self.store.read(|tx| resolve::network(tx, network))?;
         refuse_builtin(&network, "disconnected by hand")?;
         let (sandbox, netns) = self.known_target(&network, container)?;
+        self.alone_with(&[sandbox.netns], |engine| {
+            engine.disconnect_target(&network, container, &sandbox, netns)
+        })
+    }
+
+    fn disconnect_target(
+        &mut self,
+        network: &Network,
+        container: &ContainerRef,
+        sandbox: &Sandbox,
+        netns: Option<Netns>,
+    ) -> Result<Outcome<Connected>, EngineError> {
         let instance = self.instance().clone();
+        let foreign = match &netns {
+            Some(netns) => self.foreign_routes(sandbox, netns)?,
+            None => ForeignRoutes::default(),
+        };
         self.change(
             |at| {
                 let endpoint = at
                     .tx
                     .endpoint_on(&network.id, &sandbox.id)?
-                    .ok_or_else(|| not_connected(container, &network))?;
-                let before = default_routes(at.tx, &sandbox, None)?;
-                let after = default_routes(at.tx, &sandbox, Some(&endpoint.id))?;
+                    .ok_or_else(|| not_connected(container, network))?;
+                let before = default_routes(at.tx, sandbox, None)?;
+                let mut after = default_routes(at.tx, sandbox, Some(&endpoint.id))?;
+                // A default route of somebody else's is not replaced by one of ours.
+                if foreign.v4 {
+                    after.v4.clone_from(&before.v4);
+                }
+                if foreign.v6 {
+                    after.v6.clone_from(&before.v6);
+                }
                 let detach = Detach {
                     instance: &instance,
-                    network: &network,
+                    network,
                     endpoint: &endpoint,
                     sandbox: sandbox.name.as_str(),
                     netns: netns.clone(),
@@ -160,7 +233,7 @@ impl Engine {
                 let value = Connected { network: network.clone(), sandbox: sandbox.clone(), endpoint };
                 Ok(Prepared { value, plan, subject, recovery: Recovery::Finish, what })
             },
-            |tx, connected| clean(tx, &Subject::Endpoint(connected.endpoint.id.clone())),
+            |tx, connected| Ok(clean(tx, &Subject::Endpoint(connected.endpoint.id.clone()))?),
         )
     }
 
@@ -200,12 +273,12 @@ impl Engine {
     }
 
     /// Default routes in somebody else's namespace that are not ours: those stay.
-    fn foreign_routes(&mut self, target: &Target) -> Result<ForeignRoutes, EngineError> {
-        if target.sandbox.is_ours() {
+    fn foreign_routes(&mut self, sandbox: &Sandbox, netns: &Netns) -> Result<ForeignRoutes, EngineError> {
+        if sandbox.is_ours() {
             return Ok(ForeignRoutes::default());
         }
         let filter = DumpRoutes { table: Some(TABLE_MAIN), ..DumpRoutes::default() };
-        let routes = route::list(self.executor.socket(&target.netns)?, &filter)?;
+        let routes = route::list(self.executor.socket(netns)?, &filter)?;
         let others = |v4: bool| {
             let default = |route: &&pontoon_netlink::route::Route| {
                 route.destination.is_all()

@@ -2,7 +2,6 @@
 
 use pontoon_kernel::process::{ExitStatus, Message, SpawnError, Stdio, stay_behind};
 use pontoon_model::{Diagnose, SandboxId};
-use pontoon_store::Subject;
 
 use crate::furnish::create_log;
 use crate::run::RunSpec;
@@ -77,17 +76,16 @@ pub fn exit_code(error: &EngineError) -> i32 {
 fn keep(root: Root, spec: &RunSpec, said: Message) -> i32 {
     let started = Engine::open(root, Mode::Apply).and_then(|mut engine| {
         let mut ready = engine.set_up(spec)?;
-        let log = create_log(&engine.root, &ready.sandbox.id);
-        let child = match log {
-            Ok(log) => engine.start(&mut ready, spec, Stdio::Log(log))?,
-            Err(error) => {
-                engine.executor.release(ready.sandbox.netns);
-                ready.netns = None;
-                engine.take_back(ready.owned, &ready.plan, &Subject::Sandbox(ready.sandbox.id.clone()))?;
-                return Err(error);
+        match create_log(&engine.root, &ready.sandbox.id) {
+            Ok(log) => {
+                let child = engine.start(&mut ready, spec, Stdio::Log(log))?;
+                Ok((engine, child, ready.sandbox.id))
             }
-        };
-        Ok((engine, child, ready.sandbox.id))
+            Err(error) => {
+                engine.abandon(&mut ready)?;
+                Err(error)
+            }
+        }
     });
     let (mut engine, child, id) = match started {
         Ok(started) => started,

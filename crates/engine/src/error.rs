@@ -159,6 +159,9 @@ pub enum EngineError {
         /// The other.
         second: String,
     },
+    /// A default route was asked for where there is one.
+    #[error("{0} already has a default route")]
+    HasWayOut(String),
     /// The interface name is taken in the container.
     #[error("container `{container}` already has an interface `{name}`")]
     InterfaceTaken {
@@ -337,6 +340,7 @@ impl Diagnose for EngineError {
             Self::AlreadyConnected { .. } => "already-connected",
             Self::NotConnected { .. } => "not-connected",
             Self::NoCable { .. } => "no-such-cable",
+            Self::HasWayOut(_) => "default-route-exists",
             Self::Terminal(_) => "no-terminal",
             Self::Keeper(_) => "container-not-started",
             Self::InterfaceTaken { .. } => "interface-taken",
@@ -382,6 +386,9 @@ impl Diagnose for EngineError {
                     "its process id does as well: pid:$({engine} inspect -f '{{{{.State.Pid}}}}' {})",
                     name.split_once(':').map_or("NAME", |(_, name)| name)
                 ))
+            }
+            Self::HasWayOut(_) => {
+                Some("leave the gateway out, or take the other default route away first".into())
             }
             Self::Keeper(failure) => failure.hint.clone(),
             Self::InterfaceTaken { .. } => Some("leave --ifname out, or choose another".into()),

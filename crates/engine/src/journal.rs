@@ -38,7 +38,7 @@ impl Engine {
     pub(crate) fn change<T>(
         &mut self,
         prepare: impl FnOnce(&mut Preparing<'_, '_>) -> Result<Prepared<T>, EngineError>,
-        commit: impl FnOnce(&Tx<'_>, &T) -> Result<(), StoreError>,
+        commit: impl FnOnce(&Tx<'_>, &T) -> Result<(), EngineError>,
     ) -> Result<Outcome<T>, EngineError> {
         if self.mode == Mode::DryRun {
             return self.rehearse(prepare);
@@ -69,7 +69,7 @@ impl Engine {
         &mut self,
         owned: Owned,
         prepared: Prepared<T>,
-        commit: impl FnOnce(&Tx<'_>, &T) -> Result<(), StoreError>,
+        commit: impl FnOnce(&Tx<'_>, &T) -> Result<(), EngineError>,
     ) -> Result<Outcome<T>, EngineError> {
         let Prepared { value, plan, subject, recovery, .. } = prepared;
         self.checkpoints.pass();
@@ -80,10 +80,14 @@ impl Engine {
         match (done, recovery) {
             (Ok(()), _) => {
                 self.checkpoints.pass();
-                let committed = self.store.transaction(|tx| {
+                let committed: Result<(), EngineError> = self.store.transaction(|tx| {
                     commit(tx, &value)?;
-                    tx.journal_delete(owned.0)
+                    Ok(tx.journal_delete(owned.0)?)
                 });
+                if let (Err(_), Recovery::Undo) = (&committed, recovery) {
+                    // What it was for is gone meanwhile.
+                    self.take_back(owned, &plan, &subject)?;
+                }
                 committed?;
                 self.checkpoints.pass();
                 Ok(Outcome { value, plan })

@@ -31,7 +31,7 @@ use pontoon_kernel::netns::Netns;
 use pontoon_model::config::Config;
 use pontoon_model::sandbox::NetnsId;
 use pontoon_plan::{Instance, Plan};
-use pontoon_store::Store;
+use pontoon_store::{ExclusiveGuard, Store};
 
 pub use error::EngineError;
 pub use root::Root;
@@ -61,6 +61,8 @@ pub struct Engine {
     store: Store,
     executor: Executor,
     owners: ByteLocks,
+    /// One who changes what is attached to a namespace holds the byte of its number.
+    sandboxes: ByteLocks,
     config: Config,
     host: NetnsId,
     mode: Mode,
@@ -82,6 +84,7 @@ impl Engine {
         let config = root.config()?;
         let store = Store::open(&root.dirs)?;
         let owners = ByteLocks::open(&root.dirs.run.join("owners"))?;
+        let sandboxes = ByteLocks::open(&root.dirs.run.join("sandboxes"))?;
         let mut executor = Executor::open()?;
         let checkpoints = Checkpoints::from_environment();
         if checkpoints.counted() {
@@ -90,7 +93,8 @@ impl Engine {
         }
         let host = Netns::current()?.id();
         let warnings = Vec::new();
-        let mut engine = Self { root, store, executor, owners, config, host, mode, checkpoints, warnings };
+        let mut engine =
+            Self { root, store, executor, owners, sandboxes, config, host, mode, checkpoints, warnings };
         if mode == Mode::Apply {
             engine.recover()?;
         }
@@ -114,6 +118,33 @@ impl Engine {
 
     fn instance(&self) -> &Instance {
         &self.root.instance
+    }
+
+    /// Takes the writers' lock, and repairs first what its last holder may have left half done.
+    fn exclusive(&mut self) -> Result<ExclusiveGuard, EngineError> {
+        let guard = self.store.exclusive()?;
+        if self.mode == Mode::Apply {
+            self.recover()?;
+        }
+        Ok(guard)
+    }
+
+    /// Does `body` while nobody else changes what is attached to these namespaces.
+    fn alone_with<T>(
+        &mut self,
+        namespaces: &[NetnsId],
+        body: impl FnOnce(&mut Self) -> Result<T, EngineError>,
+    ) -> Result<T, EngineError> {
+        // In one order for all, so that two who want the same two never wait for each other.
+        let numbers: std::collections::BTreeSet<u64> = namespaces.iter().map(|id| id.ino).collect();
+        for number in &numbers {
+            self.sandboxes.lock(*number)?;
+        }
+        let done = body(self);
+        for number in &numbers {
+            self.sandboxes.release(*number)?;
+        }
+        done
     }
 
     fn warn(&mut self, warning: impl Into<String>) {

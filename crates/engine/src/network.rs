@@ -5,13 +5,14 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
+use pontoon_kernel::execute::carries;
 use pontoon_model::endpoint::EndpointState;
 use pontoon_model::network::{AddressPool, Driver};
 use pontoon_model::observed::AddressSpace;
 use pontoon_model::op::{Op, SysctlOp};
 use pontoon_model::option::{BridgeOptions, GatewayMode};
 use pontoon_model::subnet::{self, Family};
-use pontoon_model::{Endpoint, Network, NetworkId, NetworkName};
+use pontoon_model::{Endpoint, Netns, Network, NetworkId, NetworkName};
 use pontoon_plan::ipam;
 use pontoon_plan::{Instance, Plan};
 use pontoon_store::{Recovery, StoreError, Subject, Tx};
@@ -113,7 +114,7 @@ impl Engine {
     /// If the definition is wrong or collides with what is there; if the kernel refuses, after undoing everything.
     pub fn network_create(&mut self, spec: &NetworkSpec) -> Result<Outcome<Network>, EngineError> {
         let checked = check(spec)?;
-        let guard = self.store.exclusive()?;
+        let guard = self.exclusive()?;
         let made = self.create_checked(spec, checked);
         drop(guard);
         made
@@ -146,17 +147,20 @@ impl Engine {
                 // One whose bridge somebody deleted still has the name, and elements in the table under it.
                 let reserved = at.tx.networks()?.iter().any(|other| other.bridge_name == network.bridge_name);
                 let name = network.bridge_name.as_str();
-                if reserved || at.executor.link(&pontoon_model::Netns::Host, name)?.is_some() {
+                if reserved || at.executor.link(&Netns::Host, name)?.is_some() {
                     return Err(EngineError::BridgeTaken(network.bridge_name.into()));
                 }
                 at.tx.network_put(&network)?;
-                let plan = pontoon_plan::network::create(&instance, &network, &switches);
+                // Until it is made, nobody may use it.
+                at.tx.network_mark_removing(&network.id)?;
+                let others = bridges(at.tx, &network)?;
+                let plan = pontoon_plan::network::create(&instance, &network, &others, &switches);
                 remember_switches(at.tx, &plan)?;
                 let subject = Subject::Network(network.id.clone());
                 let what = format!("create network {}", network.name);
                 Ok(Prepared { value: network, plan, subject, recovery: Recovery::Undo, what })
             },
-            |_, _| Ok(()),
+            |tx, network| Ok(tx.network_clear_removing(&network.id)?),
         )
     }
 
@@ -197,7 +201,7 @@ impl Engine {
             self.await_detaching(&found)?;
             self.forget_gone(&found)?;
         }
-        let guard = self.store.exclusive()?;
+        let guard = self.exclusive()?;
         let instance = self.instance().clone();
         let removed = self.change(
             |at| {
@@ -224,7 +228,7 @@ impl Engine {
             },
             |tx, network| {
                 segment::forget(tx, network)?;
-                tx.network_delete(&network.id)
+                Ok(tx.network_delete(&network.id)?)
             },
         );
         drop(guard);
@@ -250,7 +254,7 @@ impl Engine {
     ///
     /// If the kernel refuses; networks that were restored before stay.
     pub fn restore(&mut self) -> Result<Outcome<Vec<NetworkName>>, EngineError> {
-        let guard = self.store.exclusive()?;
+        let guard = self.exclusive()?;
         let restored = self.restore_all();
         drop(guard);
         restored
@@ -260,16 +264,25 @@ impl Engine {
         let instance = self.instance().clone();
         let mut done = Outcome { value: Vec::new(), plan: Plan::default() };
         for network in self.store.read(|tx| tx.networks())? {
-            let bridge = self.executor.link(&pontoon_model::Netns::Host, network.bridge_name.as_str())?;
-            if network.driver != Driver::Bridge || bridge.is_some() {
-                continue;
+            let bridge = self.executor.link(&Netns::Host, network.bridge_name.as_str())?;
+            let mark = instance.bridge_mark(&network);
+            match bridge.map(|link| carries(&link, &mark)) {
+                _ if network.driver != Driver::Bridge => continue,
+                Some(true) => continue,
+                Some(false) => {
+                    let taken = EngineError::BridgeTaken(network.bridge_name.to_string());
+                    self.warn(format!("network {} is not restored: {taken}", network.name));
+                    continue;
+                }
+                None => {}
             }
             let mut switches = self.switches(network.v6.is_some())?;
             // On a dry run, the table is made by the first network's steps.
             switches.table |= !done.value.is_empty();
             let made = self.change(
                 |at| {
-                    let plan = pontoon_plan::network::create(&instance, &network, &switches);
+                    let others = bridges(at.tx, &network)?;
+                    let plan = pontoon_plan::network::create(&instance, &network, &others, &switches);
                     remember_switches(at.tx, &plan)?;
                     let what = format!("restore network {}", network.name);
                     // The definition stays if it is cut off.
@@ -280,7 +293,28 @@ impl Engine {
             done.plan.append(made.plan);
             done.value.push(network.name);
         }
+        done.plan.append(self.restore_rules(done.value.is_empty())?);
         Ok(done)
+    }
+
+    /// Makes the table anew when somebody flushed it and every bridge is still there.
+    fn restore_rules(&mut self, wanted: bool) -> Result<Plan, EngineError> {
+        let networks = self.store.read(|tx| tx.networks())?;
+        let networks: Vec<Network> =
+            networks.into_iter().filter(|network| network.driver == Driver::Bridge).collect();
+        if !wanted || networks.is_empty() || self.switches(false)?.table {
+            return Ok(Plan::default());
+        }
+        let instance = self.instance().clone();
+        let made = self.change(
+            |_| {
+                let plan = pontoon_plan::network::rules(&instance, &networks);
+                let what = String::from("restore the rules");
+                Ok(Prepared { value: (), plan, subject: Subject::Prune, recovery: Recovery::Undo, what })
+            },
+            |_, ()| Ok(()),
+        )?;
+        Ok(made.plan)
     }
 
     /// The names of the containers on a network.
@@ -291,6 +325,13 @@ impl Engine {
     pub fn users(&self, network: &Network) -> Result<Vec<String>, EngineError> {
         self.store.read(|tx| user_names(tx, network))
     }
+}
+
+/// The other networks with a bridge: if the table is made anew, it is made with them.
+fn bridges(tx: &Tx<'_>, network: &Network) -> Result<Vec<Network>, StoreError> {
+    let mut others = tx.networks()?;
+    others.retain(|other| other.id != network.id && other.driver == Driver::Bridge);
+    Ok(others)
 }
 
 /// Remembers what the plan's switches were before, so that a prune can switch them back.

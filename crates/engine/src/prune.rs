@@ -2,16 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use pontoon_kernel::execute::carries_prefix;
+use pontoon_kernel::execute::{Refusal, carries_prefix};
 use pontoon_kernel::link;
 use pontoon_model::network::Driver;
 use pontoon_model::op::{NftOp, SysctlOp};
 use pontoon_model::{Netns, Network};
-use pontoon_netlink::link::{DelLink, DumpLinks};
+use pontoon_netlink::link::{DelLink, DumpLinks, Link};
 use pontoon_plan::{Plan, ruleset};
+use pontoon_store::{Subject, Tx};
 
 use crate::furnish::{MADE, NETNS_FILES};
-use crate::{Engine, EngineError, Mode, Outcome};
+use crate::recover::clean;
+use crate::{Engine, EngineError, Mode, Outcome, resolve, segment};
 
 impl Engine {
     /// Removes the networks that no container is on and that `wanted` agrees to; the default network stays.
@@ -54,23 +56,28 @@ impl Engine {
     /// If the kernel refuses.
     pub fn system_prune(&mut self) -> Result<Outcome<Vec<String>>, EngineError> {
         let networks = self.network_prune(|_| true)?;
-        let mut gone: Vec<String> =
-            networks.value.iter().map(|network| format!("network {}", network.name)).collect();
         let mut plan = networks.plan;
+        let mut removed = networks.value;
         if self.store.read(|tx| tx.network_by_name(crate::network::DEFAULT))?.is_some() {
             match self.network_remove(crate::network::DEFAULT) {
-                Ok(removed) => {
-                    gone.push(format!("network {}", crate::network::DEFAULT));
-                    plan.append(removed.plan);
+                Ok(last) => {
+                    removed.push(last.value);
+                    plan.append(last.plan);
                 }
-                Err(EngineError::NetworkInUse { .. }) => {}
+                // In use, or somebody else was faster.
+                Err(EngineError::NetworkInUse { .. } | EngineError::NoNetwork { .. }) => {}
                 Err(error) => return Err(error),
             }
         }
+        let mut gone: Vec<String> =
+            removed.iter().map(|network| format!("network {}", network.name)).collect();
+        self.forget_lost_cables()?;
+        // From here on nobody attaches anything, so that what no record knows is known to nobody.
+        let guard = self.exclusive()?;
         gone.extend(self.remove_leaked()?);
-        let removed: BTreeSet<String> = gone.iter().cloned().collect();
         let left = self.store.read(|tx| tx.networks())?;
-        let in_use = left.iter().any(|network| !removed.contains(&format!("network {}", network.name)));
+        // On a dry run, what would be removed is still there; by its id, since the name may be another's by now.
+        let in_use = left.iter().any(|network| !removed.iter().any(|gone| gone.id == network.id));
         if !in_use {
             let rest = self.switch_back()?;
             gone.extend(rest.ops().filter_map(|op| match op {
@@ -81,28 +88,39 @@ impl Engine {
             }));
             plan.append(rest);
         }
+        drop(guard);
         Ok(Outcome { value: gone, plan })
+    }
+
+    /// Forgets cables of which no end is there any more.
+    fn forget_lost_cables(&mut self) -> Result<(), EngineError> {
+        for cable in self.store.read(|tx| tx.cables())? {
+            let mut there = false;
+            for end in &cable.ends {
+                let sandbox = match &end.sandbox {
+                    Some(id) => self.store.read(|tx| tx.sandbox(id))?,
+                    None => None,
+                };
+                let netns = sandbox.as_ref().map_or(Netns::Host, resolve::netns);
+                there |= match self.executor.link(&netns, end.ifname.as_str()) {
+                    Ok(link) => link.and_then(|link| link.mac).is_some_and(|mac| mac.0 == end.mac.octets()),
+                    Err(Refusal::Gone(_)) => false,
+                    Err(error) => return Err(error.into()),
+                };
+            }
+            if !there && self.mode == Mode::Apply {
+                self.store.transaction(|tx| clean(tx, &Subject::Cable(cable.id.clone())))?;
+            }
+        }
+        Ok(())
     }
 
     /// Links with our mark that no record knows.
     fn remove_leaked(&mut self) -> Result<Vec<String>, EngineError> {
         let prefix = self.instance().mark_prefix();
-        let known = self.store.read(|tx| -> Result<BTreeSet<String>, EngineError> {
-            let mut known = BTreeSet::new();
-            for network in tx.networks()? {
-                known.extend(
-                    tx.endpoints_of_network(&network.id)?
-                        .into_iter()
-                        .map(|endpoint| endpoint.host_ifname.to_string()),
-                );
-                known.insert(network.bridge_name.to_string());
-            }
-            known.extend(
-                tx.cables()?.into_iter().flat_map(|cable| cable.ends).map(|end| end.ifname.to_string()),
-            );
-            Ok(known)
-        })?;
+        // Links first: whatever is made after them is in the records that are read then.
         let links = link::list(self.executor.host(), &DumpLinks::default())?;
+        let known = self.store.read(known_links)?;
         let mut gone = Vec::new();
         for leaked in
             links.into_iter().filter(|link| carries_prefix(link, &prefix) && !known.contains(&link.name))
@@ -126,7 +144,12 @@ impl Engine {
             let commands = ruleset::remove_table(self.instance());
             plan.push(NftOp { commands }, "no network is left that needs rules");
         }
+        let others = self.other_users_of_forwarding()?;
         for (key, value) in self.store.read(|tx| tx.sysctls())? {
+            if let Some(other) = &others {
+                self.warn(format!("{} stays as it is: {other} may count on it", key.replace('/', ".")));
+                continue;
+            }
             let why = format!("{key} was {value} before the first network needed it");
             plan.push(SysctlOp { netns: Netns::Host, key, value, previous: None }, why);
         }
@@ -140,8 +163,38 @@ impl Engine {
                 let _ = std::fs::remove_dir(NETNS_FILES);
                 tx.meta_set(NETNS_FILES, "")?;
             }
-            tx.sysctls()?.iter().try_for_each(|(key, _)| tx.sysctl_forget(key))
+            // What was not switched back is still to be.
+            let kept = others.is_some();
+            tx.sysctls()?.iter().filter(|_| !kept).try_for_each(|(key, _)| tx.sysctl_forget(key))
         })?;
         Ok(plan)
     }
+
+    /// A link that tells of somebody else whose containers need a forwarding host.
+    fn other_users_of_forwarding(&mut self) -> Result<Option<String>, EngineError> {
+        let own = self.instance().mark_prefix();
+        let links = link::list(self.executor.host(), &DumpLinks::default())?;
+        let other_pontoon = |link: &Link| carries_prefix(link, "pontoon") && !carries_prefix(link, &own);
+        let engine = |link: &Link| ENGINES.iter().any(|name| link.name.starts_with(name));
+        let found = links.into_iter().find(|link| other_pontoon(link) || engine(link));
+        Ok(found.map(|link| format!("whoever made {}", link.name)))
+    }
+}
+
+/// What the bridges of other engines are called: Docker's, Podman's, CNI's, libvirt's.
+const ENGINES: [&str; 4] = ["docker", "podman", "cni", "virbr"];
+
+/// The links that records know, by name.
+fn known_links(tx: &Tx<'_>) -> Result<BTreeSet<String>, EngineError> {
+    let mut known = BTreeSet::new();
+    for network in tx.networks()? {
+        let endpoints = tx.endpoints_of_network(&network.id)?;
+        known.extend(endpoints.into_iter().map(|endpoint| endpoint.host_ifname.to_string()));
+        for segment in segment::laid(tx, &network)? {
+            known.extend([segment.bridge, segment.trunk, segment.uplink].map(String::from));
+        }
+        known.insert(network.bridge_name.into());
+    }
+    known.extend(tx.cables()?.into_iter().flat_map(|cable| cable.ends).map(|end| end.ifname.into()));
+    Ok(known)
 }

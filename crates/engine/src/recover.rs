@@ -3,6 +3,7 @@
 use pontoon_plan::Plan;
 use pontoon_store::{JournalEntry, Recovery, StoreError, Subject, Tx};
 
+use crate::container::running;
 use crate::root::check_privileges;
 use crate::{Engine, EngineError, Mode, Root};
 
@@ -48,6 +49,7 @@ impl Engine {
         if !still {
             return Ok(());
         }
+        self.end_unnoted(&seen)?;
         let plan = Plan { steps: seen.steps };
         let plan = match seen.on_recovery {
             Recovery::Undo => plan.undo(),
@@ -68,6 +70,20 @@ impl Engine {
                 Ok(())
             }
         }
+    }
+
+    /// Ends the process of a container that was being started: nobody looks after it, and its network goes.
+    fn end_unnoted(&self, entry: &JournalEntry) -> Result<(), EngineError> {
+        const KILL: i32 = 9;
+        let (Subject::Sandbox(id), Recovery::Undo) = (&entry.subject, entry.on_recovery) else {
+            return Ok(());
+        };
+        let sandbox = self.store.read(|tx| tx.sandbox(id))?;
+        if let Some(process) = sandbox.as_ref().map(running).transpose()?.flatten() {
+            // It may end by itself first.
+            let _ = process.signal(KILL);
+        }
+        Ok(())
     }
 
     /// Removes the records of what is gone from the kernel, and the journal's entry for it.

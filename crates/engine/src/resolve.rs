@@ -197,13 +197,21 @@ fn foreign_sandbox(reference: &ContainerRef, netns: NetnsId, id: SandboxId) -> S
     }
 }
 
-/// Writes a new sandbox's record, under another name if its own is taken.
+/// Makes sure that a target's record is there, inside the transaction that will use it: a container that ended
+/// meanwhile is refused, a namespace that somebody else made known meanwhile is taken as they know it.
 ///
 /// # Errors
 ///
-/// If the record cannot be written.
-pub(crate) fn put_new(tx: &Tx<'_>, target: &mut Target) -> Result<(), EngineError> {
-    if !target.is_new {
+/// If the container does not run any more, or the record cannot be written.
+pub(crate) fn settle(tx: &Tx<'_>, target: &mut Target) -> Result<(), EngineError> {
+    if target.sandbox.is_ours() {
+        return match tx.sandbox(&target.sandbox.id)? {
+            Some(now) if now.status == Status::Running => Ok(()),
+            _ => Err(EngineError::NotRunning(target.sandbox.name.to_string())),
+        };
+    }
+    if let Some(known) = tx.sandbox_by_netns(target.sandbox.netns)? {
+        target.sandbox = known;
         return Ok(());
     }
     if tx.sandbox_by_name(target.sandbox.name.as_str())?.is_some() {

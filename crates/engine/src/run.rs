@@ -10,7 +10,7 @@ use std::path::Path;
 
 use pontoon_kernel::mount::Propagation;
 use pontoon_kernel::netns::Netns as OpenNetns;
-use pontoon_kernel::process::{Child, Files, Foreground, Process as Running, Spec, Stdio, spawn};
+use pontoon_kernel::process::{Child, Files, Foreground, Process as Running, Spec, Stdio, spawn_noted};
 use pontoon_model::endpoint::EndpointState;
 use pontoon_model::network::Driver;
 use pontoon_model::op::NetnsPlace;
@@ -84,7 +84,7 @@ impl Engine {
     ) -> Result<(PreparedRun, Option<OpenNetns>), EngineError> {
         let id = SandboxId::from_bytes(random()?);
         let name = sandbox_name(spec, &id)?;
-        let (mode, networks, made) = self.networking(spec)?;
+        let (mode, mut networks, mut made) = self.networking(spec)?;
         let (netns, netns_id) = match &mode {
             // What is only planned gets a name and no namespace.
             NetworkMode::Networks | NetworkMode::None if self.mode == Mode::DryRun => {
@@ -117,11 +117,14 @@ impl Engine {
             finished: String::new(),
             id,
         };
+        let mut tries = 0;
         loop {
             match self.prepare_sandbox(&sandbox, &networks, owned) {
-                Err(EngineError::NeedsSegment(needed)) => self.lay_segment(&needed.0, needed.1)?,
-                prepared => {
-                    let mut prepared = prepared?;
+                Err(error) => {
+                    self.make_way(error, &mut tries)?;
+                    (_, networks, made) = self.networking(spec)?;
+                }
+                Ok(mut prepared) => {
                     if self.mode == Mode::DryRun {
                         prepared.plan.steps.splice(0..0, made.steps);
                     }
@@ -216,14 +219,21 @@ impl Engine {
             Ok(child)
         });
         if started.is_err() {
-            self.executor.release(ready.sandbox.netns);
-            ready.netns = None;
-            self.take_back(ready.owned, &ready.plan, &Subject::Sandbox(ready.sandbox.id.clone()))?;
+            self.abandon(ready)?;
         }
         started
     }
 
-    fn spawn(&mut self, ready: &Ready, spec: &RunSpec, stdio: Stdio<'_>) -> Result<Child, EngineError> {
+    /// Takes back what was set up for a container whose process does not run.
+    pub(crate) fn abandon(&mut self, ready: &mut Ready) -> Result<(), EngineError> {
+        self.executor.release(ready.sandbox.netns);
+        ready.netns = None;
+        // Nobody can ask for its output; if it stays on the disk, that harms nobody.
+        let _ = std::fs::remove_dir_all(self.root.container(ready.sandbox.id.as_str()));
+        self.take_back(ready.owned, &ready.plan, &Subject::Sandbox(ready.sandbox.id.clone()))
+    }
+
+    fn spawn(&mut self, ready: &mut Ready, spec: &RunSpec, stdio: Stdio<'_>) -> Result<Child, EngineError> {
         let shared = match &ready.sandbox.mode {
             NetworkMode::Container(other) => Some(self.shared_namespace(other)?),
             _ => None,
@@ -253,7 +263,7 @@ impl Engine {
             session: detached,
             ..Spec::new(sandbox.process.argv.iter())
         };
-        let child = spawn(&process)?;
+        let child = spawn_noted(&process, |pid| self.note_process(ready, pid))?;
         self.warnings.extend(child.notes.iter().cloned());
         Ok(child)
     }
@@ -266,10 +276,23 @@ impl Engine {
             NetnsPlace::Path(path) => OpenNetns::open_path(Path::new(&path))?,
             NetnsPlace::Pid(pid) => OpenNetns::of_pid(pid)?,
         };
-        match opened.id() == sandbox.netns {
+        // One that has joined another's namespace has none of its own on record.
+        let joined = matches!(sandbox.mode, NetworkMode::Container(_));
+        match joined || opened.id() == sandbox.netns {
             true => Ok(opened),
             false => Err(EngineError::NotRunning(sandbox.name.into())),
         }
+    }
+
+    /// Notes a process before it becomes the command, so that it can be ended if this command dies now. What cannot be
+    /// noted is not started.
+    fn note_process(&mut self, ready: &Ready, pid: u32) -> bool {
+        let Ok(process) = Running::open(pid) else { return false };
+        let process_id = Some(ProcessId { pid, started: process.start_time().unwrap_or(0) });
+        let noted = Sandbox { process_id, ..ready.sandbox.clone() };
+        let kept = self.store.transaction(|tx| tx.sandbox_put(&noted)).is_ok();
+        self.checkpoints.pass();
+        kept
     }
 
     fn note_running(&mut self, ready: &mut Ready, child: &Child) -> Result<(), EngineError> {
@@ -298,13 +321,13 @@ impl Engine {
             Networking::Host => return Ok((NetworkMode::Host, Vec::new(), Plan::default())),
             Networking::Container(name) => {
                 let sandbox = self.store.read(|tx| resolve::container(tx, name))?;
-                let owner = match &sandbox.mode {
-                    NetworkMode::Container(owner) => owner.clone(),
-                    NetworkMode::Host => return Ok((NetworkMode::Host, Vec::new(), Plan::default())),
-                    NetworkMode::Networks | NetworkMode::None => sandbox.id.clone(),
-                };
-                return match sandbox.status {
-                    Status::Running => Ok((NetworkMode::Container(owner), Vec::new(), Plan::default())),
+                return match (sandbox.status, &sandbox.mode) {
+                    (Status::Running, NetworkMode::Host) => {
+                        Ok((NetworkMode::Host, Vec::new(), Plan::default()))
+                    }
+                    (Status::Running, _) => {
+                        Ok((NetworkMode::Container(sandbox.id), Vec::new(), Plan::default()))
+                    }
                     _ => Err(EngineError::NotRunning(name.clone())),
                 };
             }

@@ -43,15 +43,13 @@ pub(crate) fn forget(tx: &Tx<'_>, network: &Network) -> Result<(), StoreError> {
 impl Engine {
     /// Lays a segment of a network, and those that it hangs from.
     pub(crate) fn lay_segment(&mut self, network: &Network, number: u32) -> Result<(), EngineError> {
-        let guard = self.store.exclusive()?;
+        let guard = self.exclusive()?;
         let laid = self.lay_chain(network, number);
         drop(guard);
         laid
     }
 
     fn lay_chain(&mut self, network: &Network, number: u32) -> Result<(), EngineError> {
-        // One that was cut off has the names that this one needs.
-        self.recover()?;
         if self.store.read(|tx| is_laid(tx, network, number))? {
             return Ok(());
         }
@@ -66,7 +64,7 @@ impl Engine {
             |tx, ()| {
                 let mut known = tx.meta_get(&key(network))?.unwrap_or_default();
                 known.push_str(&format!(" {number}"));
-                tx.meta_set(&key(network), &known)
+                Ok(tx.meta_set(&key(network), &known)?)
             },
         )?;
         Ok(())

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use pontoon_kernel::process::stay_behind;
 use pontoon_model::endpoint::EndpointState;
 use pontoon_model::op::LinkOp;
-use pontoon_model::sandbox::{Sandbox, Status};
+use pontoon_model::sandbox::{NetnsId, Sandbox, Status};
 use pontoon_model::{Endpoint, SandboxId, Step};
 use pontoon_plan::{Plan, sandbox as naming};
 use pontoon_store::{JournalEntry, Recovery, Subject, Tx};
@@ -27,11 +27,18 @@ impl Engine {
         let instance = self.instance().clone();
         let planned = self.store.transaction(|tx| -> Result<_, EngineError> {
             let Some(mut sandbox) = tx.sandbox(id)? else { return Ok(None) };
-            if let Status::Exited(_) = sandbox.status {
-                return Ok(None);
-            }
+            let leaving = |endpoint: &Endpoint| endpoint.state == EndpointState::Detaching;
+            let under_way = tx.endpoints_of_sandbox(id)?.iter().all(leaving);
+            let code = match sandbox.status {
+                Status::Exited(_) if under_way => return Ok(None),
+                // Somebody connected it in its last moment.
+                Status::Exited(code) => code,
+                Status::Created | Status::Running => code,
+            };
             let plan = teardown(&instance, tx, &sandbox)?;
             sandbox.status = Status::Exited(code);
+            // The kernel gives the number to another namespace, which is not this container's.
+            sandbox.netns = NetnsId { dev: 0, ino: 0 };
             sandbox.finished = now();
             let entry = JournalEntry {
                 what: format!("clean up after {}", sandbox.name),
@@ -127,7 +134,9 @@ fn teardown(instance: &pontoon_plan::Instance, tx: &Tx<'_>, sandbox: &Sandbox) -
         for id in cable.ends.iter().filter_map(|end| end.sandbox.clone()) {
             sandboxes.extend(tx.sandbox(&id)?.map(|sandbox| (id, sandbox)));
         }
-        plan.append(crate::cable::removal(instance, &cable, &sandboxes).0);
+        // By the other's end: this one's namespace is about to go.
+        let other = usize::from(cable.ends[0].sandbox.as_ref() == Some(&sandbox.id));
+        plan.append(crate::cable::removal(instance, &cable, other, &sandboxes).0);
     }
     if let Some(pinned) = &sandbox.pinned {
         plan.append(naming::forget(pinned, sandbox.netns, &netns_files(pinned, sandbox, &addresses)));

@@ -180,6 +180,11 @@ impl KernelError {
         }
     }
 
+    /// Whether a route leads nowhere: its link is down, or its router is on none.
+    pub fn is_unreachable(&self) -> bool {
+        matches!(self.errno(), Some(Errno::NETUNREACH | Errno::NETDOWN | Errno::HOSTUNREACH))
+    }
+
     /// Whether it failed because there is such an object already.
     pub fn is_exists(&self) -> bool {
         self.errno() == Some(Errno::EXIST)

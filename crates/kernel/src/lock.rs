@@ -113,6 +113,20 @@ impl ByteLocks {
         }
     }
 
+    /// Takes byte `offset`, and waits for it as long as somebody else has it.
+    ///
+    /// # Errors
+    ///
+    /// As [`ByteLocks::try_lock`]; `EDEADLK` never, since the kernel does not look for cycles among these locks.
+    pub fn lock(&self, offset: u64) -> Result<(), LockError> {
+        loop {
+            match self.fcntl(libc::F_OFD_SETLKW, libc::F_WRLCK, offset) {
+                Err(Errno::INTR) => {}
+                done => return done.map(drop).map_err(|errno| self.failed("lock a byte of", errno)),
+            }
+        }
+    }
+
     /// Gives byte `offset` back.
     ///
     /// # Errors

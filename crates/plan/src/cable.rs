@@ -1,7 +1,7 @@
 //! A cable: a veth pair straight between two sandboxes, or a sandbox and the host.
 
 use pontoon_model::endpoint::{Cable, CableEnd};
-use pontoon_model::op::{AddressOp, LinkOp, LinkSettings, Netns, RouteOp, VethPeer};
+use pontoon_model::op::{AddressOp, LinkMark, LinkOp, LinkSettings, Netns, RouteOp, VethPeer};
 
 use crate::{Instance, Plan};
 
@@ -28,14 +28,12 @@ pub fn lay(instance: &Instance, cable: &Cable, netns: [&Netns; 2], names: [&str;
     plan
 }
 
-/// The steps that take a cable away: deleting one end deletes both.
-pub fn remove(instance: &Instance, cable: &Cable, first: &Netns, names: [&str; 2]) -> Plan {
+/// The steps that take a cable away: deleting one end, the one with number `end` in `netns`, deletes both.
+pub fn remove(instance: &Instance, cable: &Cable, end: usize, netns: &Netns, names: [&str; 2]) -> Plan {
     let mut plan = Plan::default();
-    let delete = LinkOp::Delete {
-        netns: first.clone(),
-        name: cable.ends[0].ifname.clone(),
-        mark: mark(instance, cable),
-    };
+    let chosen = &cable.ends[end];
+    let mark = LinkMark { alias: mark(instance, cable).alias, mac: chosen.mac };
+    let delete = LinkOp::Delete { netns: netns.clone(), name: chosen.ifname.clone(), mark };
     plan.push(delete, format!("the cable from {} to {} goes, both ends at once", names[0], names[1]));
     plan
 }

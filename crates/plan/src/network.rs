@@ -17,10 +17,11 @@ pub const IPV6_FORWARD: &str = "net/ipv6/conf/all/forwarding";
 
 /// The steps that make a bridge network.
 ///
-/// What a container may do is decided before the bridge is up, so that there is no moment without rules.
-pub fn create(instance: &Instance, network: &Network, host: &HostSwitches) -> Plan {
-    let mut plan = Plan::default();
-    add_rules(&mut plan, instance, network, host);
+/// What a container may do is decided before the bridge is up, so that there is no moment without rules. `others` are
+/// the networks that there are: if somebody took the table away, they get their rules back.
+pub fn create(instance: &Instance, network: &Network, others: &[Network], host: &HostSwitches) -> Plan {
+    let mut plan = if host.table { Plan::default() } else { rules(instance, others) };
+    plan.push(NftOp { commands: ruleset::add_network(instance, network) }, rules_reason(network));
     add_bridge(&mut plan, instance, network);
     for pool in network.pools().filter(|pool| network.bridge_has_address(pool)) {
         let why = format!("{}: the gateway of {}", network.name, pool.subnet);
@@ -103,12 +104,16 @@ pub fn remove(instance: &Instance, network: &Network, segments: &[Segment], last
     plan
 }
 
-fn add_rules(plan: &mut Plan, instance: &Instance, network: &Network, host: &HostSwitches) {
-    if !host.table {
-        let why = "one table for all networks: its chains never change, networks are elements of its maps";
-        plan.push(NftOp { commands: ruleset::table(instance) }, why);
+/// The steps that make the table for the networks that there are.
+pub fn rules(instance: &Instance, networks: &[Network]) -> Plan {
+    let mut plan = Plan::default();
+    let why = "one table for all networks: its chains never change, networks are elements of its maps";
+    plan.push(NftOp { commands: ruleset::table(instance) }, why);
+    for network in networks {
+        let why = format!("{}: its rules were taken away, and come back", network.name);
+        plan.push(NftOp { commands: ruleset::add_network(instance, network) }, why);
     }
-    plan.push(NftOp { commands: ruleset::add_network(instance, network) }, rules_reason(network));
+    plan
 }
 
 /// What the rules come to, for each family or for both at once.

@@ -204,7 +204,7 @@ impl Pending {
 
 /// Whether a link is the one that was marked. One whose alias is not set yet was cut off between creation and mark,
 /// and its Ethernet address, which was given at the creation, tells.
-pub(super) fn carries(link: &Link, mark: &LinkMark) -> bool {
+pub fn carries(link: &Link, mark: &LinkMark) -> bool {
     match link.alias.as_deref() {
         Some(alias) if !alias.is_empty() => alias == mark.alias,
         _ => link.mac == Some(hardware(mark.mac)),

@@ -34,6 +34,12 @@ pub(crate) fn exit_now(code: i32) -> ! {
     unsafe { libc::_exit(code) }
 }
 
+/// Closes the child's copy of a descriptor whose owner lives in the parent.
+pub(crate) fn close_in_child(descriptor: std::os::fd::RawFd) {
+    // SAFETY: in the child of a fork, nothing uses the parent's owner of the descriptor any more.
+    unsafe { libc::close(descriptor) };
+}
+
 /// Makes new namespaces for the calling thread.
 pub(crate) fn unshare(flags: UnshareFlags) -> rustix::io::Result<()> {
     // SAFETY: no caller passes CLONE_FILES, the only flag that could affect who owns a descriptor.

@@ -18,12 +18,13 @@ mod root;
 
 use std::convert::Infallible;
 use std::ffi::{OsStr, OsString};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
+use rustix::pipe::PipeFlags;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions};
 use rustix::thread::UnshareFlags;
 
@@ -224,6 +225,16 @@ impl Child {
 /// [`SpawnError::CommandNotFound`] and [`SpawnError::CommandNotRunnable`] about the command;
 /// [`SpawnError::Step`] for what comes before it. The child is gone then.
 pub fn spawn(spec: &Spec<'_>) -> Result<Child, SpawnError> {
+    spawn_noted(spec, |_| true)
+}
+
+/// As [`spawn`], but tells `note` the process's pid before anything else is done in it. Where `note` says no, or the
+/// caller dies before it has said anything, the process ends and the command is never run.
+///
+/// # Errors
+///
+/// As [`spawn`]; [`SpawnError::Vanished`] where `note` said no.
+pub fn spawn_noted(spec: &Spec<'_>, note: impl FnOnce(u32) -> bool) -> Result<Child, SpawnError> {
     let launch = Launch::new(&spec.command, &spec.environment)?;
     let stdio = StdioPlan::new(&spec.stdio)?;
     let birth = match spec.pid_namespace {
@@ -231,12 +242,36 @@ pub fn spawn(spec: &Spec<'_>) -> Result<Child, SpawnError> {
         false => None,
     };
     let lifeline = Lifeline::new(spec.die_with_parent)?;
-    let child = start(&spec.command[0], |reporter| {
-        let prepared = prepare(spec, &stdio, lifeline.as_ref(), reporter);
-        prepared.and_then(|()| Err(reporter.launch(&launch)))
-    });
+    let (waiting, gate) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(parent("make a pipe"))?;
+    let gate_in_child = gate.as_raw_fd();
+    let open = move |pid: Pid| {
+        if note(pid.as_raw_nonzero().get().unsigned_abs()) {
+            // A child that cannot be told ends, and its report says so.
+            let _ = rustix::io::write(&gate, &[1]);
+        }
+    };
+    let child = start_between(
+        &spec.command[0],
+        |reporter| {
+            fork::close_in_child(gate_in_child);
+            pass_gate(&waiting)?;
+            let prepared = prepare(spec, &stdio, lifeline.as_ref(), reporter);
+            prepared.and_then(|()| Err(reporter.launch(&launch)))
+        },
+        open,
+    );
     drop(birth);
     child
+}
+
+/// Waits until the caller has noted this process. Nothing to read means that it never will.
+fn pass_gate(waiting: &OwnedFd) -> Result<(), Failure> {
+    let mut byte = [0];
+    match rustix::io::retry_on_intr(|| rustix::io::read(waiting, &mut byte)) {
+        Ok(1) => Ok(()),
+        Ok(_) => fork::exit_now(125),
+        Err(errno) => Err(failure(Step::Isolate, "the process")(errno)),
+    }
 }
 
 fn prepare(
@@ -277,6 +312,15 @@ pub(crate) fn start(
     command: &OsStr,
     body: impl FnOnce(&Reporter) -> Result<Infallible, Failure>,
 ) -> Result<Child, SpawnError> {
+    start_between(command, body, |_| ())
+}
+
+/// Forks a child that does `body`, does `between` with its pid, and waits for its report.
+fn start_between(
+    command: &OsStr,
+    body: impl FnOnce(&Reporter) -> Result<Infallible, Failure>,
+    between: impl FnOnce(Pid),
+) -> Result<Child, SpawnError> {
     let (pipe, reporter) = error::report_pipe().map_err(parent("make a pipe"))?;
     // Moved: the parent's copy of the child's end is closed when this returns.
     let pid = fork::fork(move || {
@@ -286,6 +330,7 @@ pub(crate) fn start(
     })
     .map_err(parent("fork"))?;
     let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty());
+    between(pid);
     let report = error::read_report(pipe);
     let reap = || rustix::io::retry_on_intr(|| rustix::process::waitpid(Some(pid), WaitOptions::empty()));
     if let Some(failure) = report.failure {

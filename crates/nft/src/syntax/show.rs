@@ -874,7 +874,8 @@ impl Display for Command {
 /// write it.
 pub fn shell_command(command: &Command) -> String {
     let text = command.to_string();
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || " _-./:,@%+=".contains(c);
+    // `!` stands before `=` alone, and there no shell takes it for its history.
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || " _-./:,@%+=!".contains(c);
     match text.find(|c| !is_plain(c)) {
         None => format!("nft {text}"),
         Some(first) => {

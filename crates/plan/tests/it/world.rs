@@ -125,7 +125,7 @@ impl World {
             builtin: false,
             id,
         };
-        let plan = network::create(&self.instance, &network, &self.switches);
+        let plan = network::create(&self.instance, &network, &[], &self.switches);
         let needs = |v4: bool| {
             network.pools().any(|pool| network.needs_forwarding(pool) && pool.subnet.addr().is_ipv4() == v4)
         };
@@ -294,7 +294,7 @@ impl World {
         };
         let names = [0, 1].map(|end| container(end).map_or("the host", |(name, _)| name.as_str()));
         let first = container(0).map_or(Netns::Host, |(_, container)| container.netns.clone());
-        cable::remove(&self.instance, &cable, &first, names)
+        cable::remove(&self.instance, &cable, 0, &first, names)
     }
 
     fn pin(&mut self, name: &str, netns: NetnsId, addresses: &[IpAddr]) -> Plan {

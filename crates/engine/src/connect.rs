@@ -10,7 +10,8 @@ use pontoon_model::op::Netns;
 use pontoon_model::option::EndpointOptions;
 use pontoon_model::sandbox::Status;
 use pontoon_model::{ContainerRef, Endpoint, EndpointId, IfName, Mac, Network, Sandbox, lease};
-use pontoon_netlink::route::{DumpRoutes, TABLE_MAIN};
+use pontoon_netlink::Family;
+use pontoon_netlink::route::{DumpRoutes, Route, TABLE_MAIN};
 use pontoon_plan::Plan;
 use pontoon_plan::endpoint::{Attach, DefaultRoutes, Detach, elect};
 use pontoon_store::{Recovery, Subject, Tx};
@@ -118,7 +119,8 @@ impl Engine {
         let mut target = self.target(container)?;
         let mut done = self.alone_with(&[target.sandbox.netns], |engine| {
             engine.forget_former(&target)?;
-            let foreign = engine.foreign_routes(&target.sandbox, &target.netns)?;
+            let families = [found.v4.is_some(), found.v6.is_some()];
+            let foreign = engine.foreign_routes(&target.sandbox, &target.netns, families)?;
             engine.connect_target(&found, &mut target, foreign, spec)
         })?;
         before.append(std::mem::take(&mut done.plan));
@@ -200,7 +202,7 @@ impl Engine {
     ) -> Result<Outcome<Connected>, EngineError> {
         let instance = self.instance().clone();
         let foreign = match &netns {
-            Some(netns) => self.foreign_routes(sandbox, netns)?,
+            Some(netns) => self.foreign_routes(sandbox, netns, [true, true])?,
             None => ForeignRoutes::default(),
         };
         self.change(
@@ -272,22 +274,28 @@ impl Engine {
         })
     }
 
-    /// Default routes in somebody else's namespace that are not ours: those stay.
-    fn foreign_routes(&mut self, sandbox: &Sandbox, netns: &Netns) -> Result<ForeignRoutes, EngineError> {
+    /// Default routes in somebody else's namespace that are not ours: those stay. Only `families` (IPv4, IPv6) are
+    /// looked at.
+    fn foreign_routes(
+        &mut self,
+        sandbox: &Sandbox,
+        netns: &Netns,
+        families: [bool; 2],
+    ) -> Result<ForeignRoutes, EngineError> {
         if sandbox.is_ours() {
             return Ok(ForeignRoutes::default());
         }
-        let filter = DumpRoutes { table: Some(TABLE_MAIN), ..DumpRoutes::default() };
-        let routes = route::list(self.executor.socket(netns)?, &filter)?;
-        let others = |v4: bool| {
-            let default = |route: &&pontoon_netlink::route::Route| {
-                route.destination.is_all()
-                    && route.destination.address.is_ipv4() == v4
-                    && route.protocol != pontoon_netlink::PROTOCOL
-            };
-            routes.iter().any(|route| default(&route))
-        };
-        Ok(ForeignRoutes { v4: others(true), v6: others(false) })
+        let mut found = [false; 2];
+        for (index, family) in
+            [Family::V4, Family::V6].into_iter().enumerate().filter(|(index, _)| families[*index])
+        {
+            let filter =
+                DumpRoutes { table: Some(TABLE_MAIN), family: Some(family), ..DumpRoutes::default() };
+            let others =
+                |route: &Route| route.destination.is_all() && route.protocol != pontoon_netlink::PROTOCOL;
+            found[index] = route::list(self.executor.socket(netns)?, &filter)?.iter().any(others);
+        }
+        Ok(ForeignRoutes { v4: found[0], v6: found[1] })
     }
 }
 

@@ -144,6 +144,8 @@ impl Engine {
         for number in &numbers {
             self.sandboxes.release(*number)?;
         }
+        // Held on to, a namespace would outlive its processes.
+        namespaces.iter().for_each(|id| self.executor.release(*id));
         done
     }
 

@@ -241,10 +241,11 @@ impl Netns {
     /// Never; but it aborts the process if the thread cannot go back, since from there on every change
     /// would be made to the wrong host.
     pub fn create() -> Result<Netns, NetnsError> {
-        let _home = Home::remember()?;
+        let home = Home::remember()?;
         // SAFETY: CLONE_NEWNET alone unshares neither memory nor descriptors.
         unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET) }
             .map_err(failed("create", "a network namespace"))?;
+        let _away = home.left();
         Netns::current()
     }
 
@@ -283,8 +284,9 @@ impl Netns {
     ///
     /// `EPERM` without `CAP_SYS_ADMIN` in both the caller's user namespace and the namespace's owner.
     pub fn enter<R>(&self, body: impl FnOnce() -> R) -> Result<R, NetnsError> {
-        let _home = Home::remember()?;
+        let home = Home::remember()?;
         self.join()?;
+        let _away = home.left();
         Ok(body())
     }
 
@@ -360,27 +362,31 @@ impl AsFd for Netns {
     }
 }
 
-/// Where the thread goes back to when this is dropped. Not `Send`: a namespace is a property of a thread.
+/// Where the thread is now, and can go back to. Not `Send`: a namespace is a property of a thread.
 struct Home {
     netns: Netns,
     _thread: PhantomData<*const ()>,
 }
 
+/// A thread that has left [`Home`], and goes back there when this is dropped.
+struct Away(Home);
+
 impl Home {
     fn remember() -> Result<Home, NetnsError> {
         Ok(Home { netns: Netns::current()?, _thread: PhantomData })
     }
+
+    fn left(self) -> Away {
+        Away(self)
+    }
 }
 
-impl Drop for Home {
+impl Drop for Away {
     fn drop(&mut self) {
-        // Where leaving failed, there is nowhere to return from.
-        if matches!(self.netns.is_current(), Ok(true)) {
-            return;
-        }
-        if let Err(error) = self.netns.join() {
+        let home = &self.0.netns;
+        if let Err(error) = home.join() {
             // Going on would configure a container as if it were the host, or the other way round.
-            eprintln!("error: could not return to the network namespace {}: {error}", self.netns.id);
+            eprintln!("error: could not return to the network namespace {}: {error}", home.id);
             std::process::abort();
         }
     }

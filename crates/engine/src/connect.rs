@@ -136,7 +136,7 @@ impl Engine {
             let there = self.executor.link(&target.netns, endpoint.ifname.as_str())?;
             let same = there.and_then(|link| link.mac).is_some_and(|mac| mac.0 == endpoint.mac.octets());
             if !same && endpoint.state == EndpointState::Ready {
-                self.store.transaction(|tx| clean(tx, &Subject::Endpoint(endpoint.id.clone())))?;
+                self.forget_endpoint(&endpoint)?;
             }
         }
         Ok(())
@@ -557,6 +557,17 @@ impl Engine {
         Ok((made, plan))
     }
 
+    /// Forgets an endpoint whose link is gone, and what the host remembers of its addresses.
+    fn forget_endpoint(&mut self, endpoint: &Endpoint) -> Result<(), EngineError> {
+        if let Some(network) = self.store.read(|tx| tx.network(&endpoint.network))? {
+            let steps = pontoon_plan::endpoint::forget_neighbours(&network, endpoint, "somebody").steps;
+            for error in self.executor.run_all(&steps) {
+                self.warn(format!("{}: {}", error, error.source));
+            }
+        }
+        Ok(self.store.transaction(|tx| clean(tx, &Subject::Endpoint(endpoint.id.clone())))?)
+    }
+
     /// Forgets endpoints on a network whose namespace has gone without a word, as other people's do.
     ///
     /// # Errors
@@ -571,7 +582,7 @@ impl Engine {
                 let gone = self.store.read(|tx| tx.sandbox(&endpoint.sandbox))?;
                 let name =
                     gone.map_or_else(|| endpoint.sandbox.short().to_owned(), |sandbox| sandbox.name.into());
-                self.store.transaction(|tx| clean(tx, &Subject::Endpoint(endpoint.id.clone())))?;
+                self.forget_endpoint(&endpoint)?;
                 self.warn(format!("{name} is gone, and no longer on network {}", network.name));
             }
         }

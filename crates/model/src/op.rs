@@ -218,7 +218,8 @@ pub enum RouteOp {
 /// Neighbours.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NeighbourOp {
-    /// Notes who has an address, as if it had just been heard: the first packet need not ask.
+    /// Notes for good who has an address: the first packet need not ask, and a moment without carrier, which makes the
+    /// kernel forget what it has heard (`neigh_carrier_down()` in net/core/neighbour.c), does not matter.
     Set {
         /// Where.
         netns: Netns,

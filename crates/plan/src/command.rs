@@ -213,7 +213,7 @@ fn neighbour(op: &NeighbourOp) -> String {
     match op {
         NeighbourOp::Set { netns, link, address, mac } => {
             let device = quote(link.as_str());
-            ip(netns, &format!("neighbour replace {address} lladdr {mac} dev {device} nud reachable"))
+            ip(netns, &format!("neighbour replace {address} lladdr {mac} dev {device} nud permanent"))
         }
         NeighbourOp::Delete { netns, link, address } => {
             ip(netns, &format!("neighbour delete {address} dev {}", quote(link.as_str())))

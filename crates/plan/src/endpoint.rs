@@ -80,16 +80,24 @@ pub fn attach(wanted: &Attach<'_>) -> Plan {
     add_cable(&mut plan, wanted);
     add_inside(&mut plan, wanted);
     change_routes(&mut plan, &wanted.netns, wanted.sandbox, &wanted.routes.0, &wanted.routes.1);
+    settle(&mut plan, wanted);
     add_neighbours(&mut plan, wanted);
-    let names = vec![wanted.endpoint.host_ifname.clone(), wanted.port_of()];
-    let why = "asked once, the kernel notes that both have carrier, and the first packet passes";
-    plan.push(LinkOp::Settle { names, others: Vec::new() }, why);
     if let (true, Some(address)) = (wanted.announce, wanted.endpoint.v6) {
         let (link, mac) = (wanted.endpoint.ifname.clone(), wanted.endpoint.mac);
         let why = "neighbours may remember an earlier holder of the address";
         plan.push(NeighbourOp::Announce { netns: wanted.netns.clone(), link, address, mac }, why);
     }
     plan
+}
+
+/// Has the kernel note that there is carrier. IPv6 is not ready on the container's own link either before that.
+fn settle(plan: &mut Plan, wanted: &Attach<'_>) {
+    let names = vec![wanted.endpoint.host_ifname.clone(), wanted.port_of()];
+    let inside = wanted.endpoint.v6.map(|_| (wanted.netns.clone(), wanted.endpoint.ifname.clone()));
+    let others: Vec<_> = inside.into_iter().collect();
+    let which = if others.is_empty() { "both" } else { "all" };
+    let why = format!("asked once, the kernel notes that {which} have carrier, and the first packet passes");
+    plan.push(LinkOp::Settle { names, others }, why);
 }
 
 /// Everything that a detachment depends on.

@@ -74,7 +74,7 @@ impl Executor {
                     link: index,
                     address: *address,
                     mac: Some(hardware(*mac)),
-                    state: State::Reachable,
+                    state: State::Permanent,
                     flags: 0,
                 };
                 pending.requests.replace_neighbour(link.as_str(), &known);

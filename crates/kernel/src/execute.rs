@@ -328,7 +328,10 @@ impl Executor {
         match op {
             Op::Link(LinkOp::Delete { netns, name, mark }) => self.delete(netns, name, mark).map_err(at),
             Op::Link(LinkOp::Vanish { name, mark }) => self.vanish(name, mark).map_err(at),
-            Op::Link(LinkOp::Settle { names, others }) => self.settle(names, others).map_err(at),
+            Op::Link(LinkOp::Settle { names, others, addresses }) => {
+                let settled = self.settle(names, others);
+                settled.and_then(|()| self.await_local(addresses)).map_err(at)
+            }
             Op::Neighbour(NeighbourOp::Announce { netns, link, address, mac }) => {
                 self.announce(netns, link.as_str(), *address, *mac).map_err(at)
             }
@@ -470,6 +473,8 @@ impl Executor {
     }
 }
 
+/// How long an IPv6 address may take to be answered for: a work queue's turn, under a millisecond measured.
+const BECOMING_LOCAL: Duration = Duration::from_millis(50);
 /// How long a link may take to go with its namespace: the kernel waits for RCU, 22 ms measured.
 const VANISHING: Duration = Duration::from_millis(150);
 

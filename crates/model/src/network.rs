@@ -73,8 +73,9 @@ impl AddressPool {
 }
 
 /// How many addresses in a row share one bridge. A bridge has 1,023 ports (`BR_MAX_PORTS` in the kernel's
-/// net/bridge/br_private.h); the rest is for trunks to more bridges.
-pub const SEGMENT_SIZE: u128 = 990;
+/// net/bridge/br_private.h), and floods reach 1,000 of them: a frame for each is queued before one is taken out
+/// (`net.core.netdev_max_backlog`). The rest is for cables to more bridges.
+pub const SEGMENT_SIZE: u128 = 970;
 /// How many bridges hang from one.
 const FAN_OUT: u32 = 20;
 /// How many bridges a network has at the most. Addresses further up share them.

@@ -164,6 +164,9 @@ pub enum LinkOp {
         names: Vec<IfName>,
         /// More links: namespace and name.
         others: Vec<(Netns, IfName)>,
+        /// IPv6 addresses that must be answered for: the kernel makes an address's local route only a moment after the
+        /// address (`addrconf_dad_work()` in net/ipv6/addrconf.c), also without duplicate detection.
+        addresses: Vec<(Netns, IpAddr)>,
     },
 }
 

@@ -24,7 +24,11 @@ pub fn lay(instance: &Instance, cable: &Cable, netns: [&Netns; 2], names: [&str;
     }
     let ends = cable.ends.iter().zip(netns).map(|(end, netns)| (netns.clone(), end.ifname.clone())).collect();
     let why = "asked once, the kernel notes that both ends have carrier, and the first packet passes";
-    plan.push(LinkOp::Settle { names: Vec::new(), others: ends }, why);
+    let addresses = cable.ends.iter().zip(netns).flat_map(|(end, netns)| {
+        let v6 = end.addresses.iter().map(ipnet::IpNet::addr).filter(std::net::IpAddr::is_ipv6);
+        v6.map(move |address| (netns.clone(), address))
+    });
+    plan.push(LinkOp::Settle { names: Vec::new(), others: ends, addresses: addresses.collect() }, why);
     plan
 }
 

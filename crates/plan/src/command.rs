@@ -130,14 +130,16 @@ fn link(op: &LinkOp) -> Vec<String> {
                 ip(&Netns::Host, &format!("link delete dev {device}"))
             )]
         }
-        LinkOp::Settle { names, others } => {
+        LinkOp::Settle { names, others, addresses } => {
             let host = names
                 .iter()
                 .map(|name| ip(&Netns::Host, &format!("-o link show dev {}", quote(name.as_str()))));
             let rest = others
                 .iter()
                 .map(|(netns, name)| ip(netns, &format!("-o link show dev {}", quote(name.as_str()))));
-            host.chain(rest).collect()
+            let local =
+                addresses.iter().map(|(netns, address)| ip(netns, &format!("-6 route get {address}")));
+            host.chain(rest).chain(local).collect()
         }
     }
 }

@@ -97,7 +97,8 @@ fn settle(plan: &mut Plan, wanted: &Attach<'_>) {
     let others: Vec<_> = inside.into_iter().collect();
     let which = if others.is_empty() { "both" } else { "all" };
     let why = format!("asked once, the kernel notes that {which} have carrier, and the first packet passes");
-    plan.push(LinkOp::Settle { names, others }, why);
+    let addresses = wanted.endpoint.v6.map(|address| (wanted.netns.clone(), address.into()));
+    plan.push(LinkOp::Settle { names, others, addresses: addresses.into_iter().collect() }, why);
 }
 
 /// Everything that a detachment depends on.

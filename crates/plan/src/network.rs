@@ -70,7 +70,7 @@ pub fn add_segment(instance: &Instance, network: &Network, segment: &Segment) ->
     plan.push(set(&segment.uplink, uplink), format!("{name}: the cable's end at {}", segment.bridge));
     let names = vec![segment.trunk.clone(), segment.uplink.clone(), segment.bridge.clone()];
     plan.push(
-        LinkOp::Settle { names, others: Vec::new() },
+        LinkOp::Settle { names, others: Vec::new(), addresses: Vec::new() },
         format!("{name}: frames pass from the first one on"),
     );
     plan

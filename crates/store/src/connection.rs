@@ -6,6 +6,7 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::StoreError;
@@ -70,6 +71,8 @@ pub(crate) fn create_folder(path: &Path) -> Result<(), StoreError> {
 
 fn tune(connection: &mut Connection, kind: &Kind) -> rusqlite::Result<()> {
     connection.set_prepared_statement_cache_capacity(64);
+    // Otherwise SQLite prepares statements anew when their bindings change: a third of what an attach takes here.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.busy_handler(Some(wait_a_little))?;
     connection.pragma_update(None, "synchronous", kind.synchronous)
 }

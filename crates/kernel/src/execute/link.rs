@@ -1,5 +1,6 @@
 //! Links of a plan.
 
+use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::time::Instant;
 
@@ -10,8 +11,11 @@ use pontoon_netlink::link::{
     SetLink,
 };
 
-use super::{Executor, Pending, Purpose, Refusal, VANISHING, id_of, name_of};
+use pontoon_netlink::route::{GetRoute, RouteType};
+
+use super::{BECOMING_LOCAL, Executor, Pending, Purpose, Refusal, VANISHING, id_of, name_of};
 use crate::link as links;
+use crate::route;
 use crate::socket::Requests;
 
 impl Executor {
@@ -130,6 +134,25 @@ impl Executor {
         self.host.run(&mut requests).map_err(crate::error::KernelError::from)?;
         for (place, name) in others {
             self.link(place, name.as_str())?;
+        }
+        Ok(())
+    }
+}
+
+impl Executor {
+    /// Waits, for a while, until the kernel answers for the addresses. One that it never answers for shows itself soon
+    /// enough; an attachment does not fail for it.
+    pub(super) fn await_local(&mut self, addresses: &[(Where, IpAddr)]) -> Result<(), Refusal> {
+        for (place, address) in addresses {
+            let start = Instant::now();
+            loop {
+                match route::get(self.socket(place)?, &GetRoute::to(*address)) {
+                    Ok(found) if found.kind == RouteType::Local => break,
+                    Err(error) if !error.is_unreachable() => return Err(error.into()),
+                    _ if start.elapsed() > BECOMING_LOCAL => break,
+                    _ => std::thread::sleep(std::time::Duration::from_micros(30)),
+                }
+            }
         }
         Ok(())
     }

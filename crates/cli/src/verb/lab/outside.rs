@@ -78,7 +78,7 @@ fn plan(netns: &OpenNetns) -> Plan {
         up(&mut plan, place, &uplink);
     }
     let others = vec![(host.clone(), uplink.clone()), (outside, uplink.clone())];
-    plan.push(LinkOp::Settle { names: Vec::new(), others }, "the first packet passes");
+    plan.push(LinkOp::Settle { names: Vec::new(), others, addresses: Vec::new() }, "the first packet passes");
     for router in ROUTERS {
         let via: IpAddr = router.parse().expect("constant");
         plan.push(

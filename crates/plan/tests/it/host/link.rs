@@ -71,7 +71,7 @@ impl Host {
             LinkOp::Set { netns, name, settings } => self.set(netns, name, settings),
             LinkOp::Delete { netns, name, mark } => self.delete(netns, name, mark),
             LinkOp::Vanish { name, mark } => self.delete(&Netns::Host, name, mark),
-            LinkOp::Settle { names, others } => {
+            LinkOp::Settle { names, others, .. } => {
                 let host = names.iter().map(|name| (&Netns::Host, name));
                 let others = others.iter().map(|(netns, name)| (netns, name));
                 host.chain(others).try_for_each(|(netns, name)| self.found(netns, name).map(drop))

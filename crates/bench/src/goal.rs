@@ -33,7 +33,7 @@ const AT_ONCE_LIMIT: Duration = Duration::from_millis(300);
 /// How much memory the command may have resident, in KiB.
 const MEMORY_LIMIT: u64 = 15 * 1024;
 
-/// All goals, in the order of issue 2.
+/// All goals.
 pub(crate) fn all(figures: &Figures) -> Vec<Goal> {
     let levels = &figures.levels;
     let mut goals: Vec<Goal> = levels.iter().flat_map(engine).collect();

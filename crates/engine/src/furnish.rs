@@ -27,18 +27,16 @@ pub(crate) fn hostname(spec: &RunSpec, name: &SandboxName) -> String {
 
 /// The files that iproute2 mounts over those of `/etc` for `ip netns exec`. Source: ip-netns(8).
 pub(crate) fn netns_files(pinned: &str, sandbox: &Sandbox, addresses: &[IpAddr]) -> naming::Files {
-    let process = &sandbox.process;
-    let hosts = resolver::hosts(
-        &mark(sandbox),
-        &process.hostname,
-        sandbox.name.as_str(),
-        addresses,
-        &process.extra_hosts,
-    );
+    let hosts = hosts(sandbox, addresses);
     vec![
         (format!("/etc/netns/{pinned}/resolv.conf"), resolv_conf(sandbox).0),
         (format!("/etc/netns/{pinned}/hosts"), hosts),
     ]
+}
+
+fn hosts(sandbox: &Sandbox, addresses: &[IpAddr]) -> String {
+    let (process, name) = (&sandbox.process, sandbox.name.as_str());
+    resolver::hosts(&mark(sandbox), &process.hostname, name, addresses, &process.extra_hosts)
 }
 
 fn mark(sandbox: &Sandbox) -> String {
@@ -54,18 +52,10 @@ pub(crate) fn resolv_conf(sandbox: &Sandbox) -> (String, bool) {
 }
 
 pub(crate) fn files(sandbox: &Sandbox, resolv_conf: String, addresses: &[IpAddr]) -> Files {
-    let process = &sandbox.process;
-    let hosts = resolver::hosts(
-        &mark(sandbox),
-        &process.hostname,
-        sandbox.name.as_str(),
-        addresses,
-        &process.extra_hosts,
-    );
     Files {
         resolv_conf: Some(FileSource::Contents(resolv_conf.into_bytes())),
-        hosts: Some(FileSource::Contents(hosts.into_bytes())),
-        hostname: Some(FileSource::Contents(format!("{}\n", process.hostname).into_bytes())),
+        hosts: Some(FileSource::Contents(hosts(sandbox, addresses).into_bytes())),
+        hostname: Some(FileSource::Contents(format!("{}\n", sandbox.process.hostname).into_bytes())),
     }
 }
 

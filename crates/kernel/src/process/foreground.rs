@@ -10,6 +10,7 @@ use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
+use rustix::process::{Pid, WaitOptions, WaitStatus};
 
 use super::error::{SpawnError, parent};
 use super::fork::last_errno;
@@ -129,25 +130,19 @@ impl Foreground {
 
     /// As [`Foreground::wait`], for the first process of a pid namespace: other children are reaped, too.
     pub(crate) fn wait_as_init(&self, child: &Child) -> Result<ExitStatus, SpawnError> {
-        use rustix::process::{WaitId, WaitIdOptions};
         loop {
+            // One SIGCHLD may stand for several children.
+            while let Some((pid, status)) = reap_one()? {
+                if pid == child.process().raw_pid() {
+                    return Ok(ExitStatus::of(status));
+                }
+            }
             let mut poll = [PollFd::new(&self.signals, PollFlags::IN)];
             rustix::io::retry_on_intr(|| rustix::event::poll(&mut poll, None)).map_err(parent("poll"))?;
             while let Some(signal) = self.next()? {
                 if signal.number != libc::SIGCHLD {
                     pass_on(&signal, child)?;
                 }
-            }
-            // One SIGCHLD may stand for several children. Peek first: the one that counts is the caller's.
-            let peek = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-            if !child.process().is_alive() {
-                return child.wait();
-            }
-            while rustix::process::waitid(WaitId::All, peek).ok().flatten().is_some() {
-                if !child.process().is_alive() {
-                    return child.wait();
-                }
-                let _ = rustix::process::wait(rustix::process::WaitOptions::NOHANG);
             }
         }
     }
@@ -170,6 +165,14 @@ impl Foreground {
             from_kernel: info.ssi_code == libc::SI_KERNEL,
             sender: info.ssi_pid,
         }))
+    }
+}
+
+/// Any child that has ended, if there is one.
+fn reap_one() -> Result<Option<(Pid, WaitStatus)>, SpawnError> {
+    match rustix::io::retry_on_intr(|| rustix::process::wait(WaitOptions::NOHANG)) {
+        Err(Errno::CHILD) => Ok(None),
+        reaped => reaped.map_err(parent("wait for a process")),
     }
 }
 

@@ -25,7 +25,7 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::pipe::PipeFlags;
-use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions};
+use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, WaitStatus};
 use rustix::thread::UnshareFlags;
 
 pub use error::{SpawnError, Step};
@@ -161,6 +161,13 @@ pub enum ExitStatus {
 }
 
 impl ExitStatus {
+    fn of(status: WaitStatus) -> ExitStatus {
+        match status.terminating_signal() {
+            Some(signal) => ExitStatus::Signaled(signal),
+            None => ExitStatus::Exited(status.exit_status().unwrap_or(0)),
+        }
+    }
+
     /// As a shell has it: the exit code, or 128 and the signal's number.
     pub fn code(self) -> i32 {
         match self {
@@ -211,10 +218,7 @@ impl Child {
             .map_err(parent("wait for the process"))?;
         let status =
             status.map(|(_, status)| status).ok_or(Errno::CHILD).map_err(parent("wait for the process"))?;
-        Ok(match status.terminating_signal() {
-            Some(signal) => ExitStatus::Signaled(signal),
-            None => ExitStatus::Exited(status.exit_status().unwrap_or(0)),
-        })
+        Ok(ExitStatus::of(status))
     }
 }
 

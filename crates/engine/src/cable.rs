@@ -12,6 +12,7 @@ use pontoon_model::{ContainerRef, EndpointId, IfName, Mac, Sandbox, SandboxId};
 use pontoon_netlink::route::{DumpRoutes, Route, TABLE_MAIN};
 use pontoon_store::{Recovery, Subject, Tx};
 
+use crate::interface::Home;
 use crate::journal::{Prepared, Preparing, random};
 use crate::recover::clean;
 use crate::resolve::{self, Target};
@@ -230,35 +231,16 @@ fn interface(
     before: &[CableEnd],
     id: &EndpointId,
 ) -> Result<IfName, EngineError> {
-    let sandbox = end.target.as_ref().map(|target| target.sandbox.id.clone());
-    let (endpoints, cables) = match &sandbox {
-        Some(id) => (at.tx.endpoints_of_sandbox(id)?, at.tx.cables_of_sandbox(id)?),
-        None => (Vec::new(), Vec::new()),
-    };
-    let netns = end.netns();
-    let mut taken = |name: &IfName| -> Result<bool, EngineError> {
-        let mut ends = cables.iter().flat_map(|cable| &cable.ends).chain(before);
-        let known = ends.any(|other| other.sandbox == sandbox && other.ifname == *name)
-            || endpoints.iter().any(|endpoint| endpoint.ifname == *name);
-        Ok(known || at.executor.link(&netns, name.as_str())?.is_some())
-    };
-    if let Some(name) = end.spec.ifname.clone() {
-        let container = end.name();
-        return if taken(&name)? {
-            Err(EngineError::InterfaceTaken { container, name: name.into() })
-        } else {
-            Ok(name)
-        };
-    }
-    if sandbox.is_none() {
+    let sandbox = end.target.as_ref().map(|target| &target.sandbox.id);
+    if sandbox.is_none() && end.spec.ifname.is_none() {
         return Ok(pontoon_model::Endpoint::derived_host_ifname(id));
     }
-    let mut number = 0_u32;
-    loop {
-        let name: IfName = format!("eth{number}").parse()?;
-        if !taken(&name)? {
-            return Ok(name);
-        }
-        number += 1;
-    }
+    let endpoints = match sandbox {
+        Some(id) => at.tx.endpoints_of_sandbox(id)?,
+        None => Vec::new(),
+    };
+    let netns = end.netns();
+    let (name, endpoints) = (end.name(), &endpoints);
+    let home = Home { sandbox, name, netns: &netns, endpoints, before, imagined: false };
+    home.choose(at, end.spec.ifname.clone(), "eth")
 }

@@ -16,6 +16,7 @@ use pontoon_plan::Plan;
 use pontoon_plan::endpoint::{Attach, DefaultRoutes, Detach, elect};
 use pontoon_store::{Recovery, Subject, Tx};
 
+use crate::interface::Home;
 use crate::journal::{Prepared, Preparing, random};
 use crate::network::DEFAULT;
 use crate::recover::clean;
@@ -328,7 +329,15 @@ impl Request<'_> {
         }
         let ours = at.tx.endpoints_of_sandbox(&sandbox.id)?;
         let wanted = self.spec.ifname.clone().or_else(|| options.ifname.clone());
-        let ifname = self.interface(at, &network, &ours, wanted)?;
+        let home = Home {
+            sandbox: Some(&sandbox.id),
+            name: sandbox.name.to_string(),
+            netns: &self.target.netns,
+            endpoints: &ours,
+            before: &[],
+            imagined: at.rehearsing && sandbox.status == Status::Created,
+        };
+        let ifname = home.choose(at, wanted, &network.bridge.iface_prefix)?;
         let addresses = self.addresses(at.tx, &network)?;
         let first = addresses.v4.map(IpAddr::V4).or(addresses.v6.map(IpAddr::V6));
         let number = first.map_or(0, |address| network.segment_number(address));
@@ -365,44 +374,6 @@ impl Request<'_> {
         };
         let plan = pontoon_plan::endpoint::attach(&attach);
         Ok((Connected { network, sandbox: sandbox.clone(), endpoint }, plan))
-    }
-
-    /// The interface's name: the one asked for, or the first number that is free after the network's prefix.
-    fn interface(
-        &self,
-        at: &mut Preparing<'_, '_>,
-        network: &Network,
-        ours: &[Endpoint],
-        wanted: Option<IfName>,
-    ) -> Result<IfName, EngineError> {
-        let cables = at.tx.cables_of_sandbox(&self.target.sandbox.id)?;
-        // The namespace of a container that is only planned is not there to be asked.
-        let imagined = at.rehearsing && self.target.sandbox.status == Status::Created;
-        let mut taken = |name: &IfName| -> Result<bool, EngineError> {
-            let by_cable = cables
-                .iter()
-                .flat_map(|cable| &cable.ends)
-                .any(|end| end.sandbox.as_ref() == Some(&self.target.sandbox.id) && end.ifname == *name);
-            let known = by_cable || ours.iter().any(|endpoint| endpoint.ifname == *name);
-            let seen = !imagined && at.executor.link(&self.target.netns, name.as_str())?.is_some();
-            Ok(known || seen)
-        };
-        if let Some(name) = wanted {
-            let container = self.target.sandbox.name.to_string();
-            return if taken(&name)? {
-                Err(EngineError::InterfaceTaken { container, name: name.into() })
-            } else {
-                Ok(name)
-            };
-        }
-        let mut number = 0_u32;
-        loop {
-            let name: IfName = format!("{}{number}", network.bridge.iface_prefix).parse()?;
-            if !taken(&name)? {
-                return Ok(name);
-            }
-            number += 1;
-        }
     }
 
     fn addresses(&self, tx: &Tx<'_>, network: &Network) -> Result<Addresses, EngineError> {

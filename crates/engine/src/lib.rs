@@ -11,6 +11,7 @@ pub mod container;
 pub mod detached;
 pub mod error;
 mod furnish;
+mod interface;
 mod journal;
 pub mod network;
 pub mod observe;

@@ -190,6 +190,7 @@ fn foreign_sandbox(reference: &ContainerRef, netns: NetnsId, id: SandboxId) -> S
         process_id: None,
         keeper: None,
         process: Process::default(),
+        ports: Vec::new(),
         labels: std::collections::BTreeMap::new(),
         created: now(),
         started: String::new(),

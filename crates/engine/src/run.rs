@@ -111,6 +111,7 @@ impl Engine {
             status: Status::Created,
             process_id: None,
             keeper: Some(this_process()?),
+            ports: Vec::new(),
             labels: spec.labels.clone(),
             created: now(),
             started: String::new(),

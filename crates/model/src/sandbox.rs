@@ -128,6 +128,9 @@ pub struct Sandbox {
     pub keeper: Option<ProcessId>,
     /// What runs in it.
     pub process: Process,
+    /// Its published ports.
+    #[serde(default)]
+    pub ports: Vec<crate::Publication>,
     /// Labels.
     pub labels: BTreeMap<String, String>,
     /// When it was made, RFC 3339, UTC.

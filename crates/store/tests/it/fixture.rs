@@ -105,6 +105,7 @@ pub(crate) fn sandbox(number: u8, name: &str, inode: u64) -> Sandbox {
         process_id: None,
         keeper: None,
         process: Process::default(),
+        ports: Vec::new(),
         labels: BTreeMap::new(),
         created: format!("2026-01-01T00:00:{number:02}Z"),
         started: String::new(),

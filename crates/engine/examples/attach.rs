@@ -29,6 +29,9 @@ fn attach_all() -> Result<(), Box<dyn std::error::Error>> {
     }
     let mut times = Vec::new();
     for number in 0..COUNT {
+        if let Some(pause) = std::env::var("PAUSE").ok().and_then(|pause| pause.parse().ok()) {
+            std::thread::sleep(std::time::Duration::from_millis(pause));
+        }
         let start = Instant::now();
         engine.connect("blue", &ContainerRef::NetnsName(format!("n{number}")), &ConnectSpec::default())?;
         times.push(start.elapsed());

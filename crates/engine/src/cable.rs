@@ -241,6 +241,7 @@ fn interface(
     };
     let netns = end.netns();
     let (name, endpoints) = (end.name(), &endpoints);
-    let home = Home { sandbox, name, netns: &netns, endpoints, before, imagined: false };
+    let home =
+        Home { sandbox, name, netns: &netns, endpoints: endpoints.iter().collect(), before, imagined: false };
     home.choose(at, end.spec.ifname.clone(), "eth")
 }

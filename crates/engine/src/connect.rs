@@ -136,7 +136,7 @@ impl Engine {
         for endpoint in self.store.read(|tx| tx.endpoints_of_sandbox(&target.sandbox.id))? {
             let there = self.executor.link(&target.netns, endpoint.ifname.as_str())?;
             let same = there.and_then(|link| link.mac).is_some_and(|mac| mac.0 == endpoint.mac.octets());
-            if !same && endpoint.state == EndpointState::Ready {
+            if !same && endpoint.state == EndpointState::Attached {
                 self.forget_endpoint(&endpoint)?;
             }
         }
@@ -164,12 +164,10 @@ impl Engine {
             |tx, connected| {
                 let (sandbox, endpoint) = (&connected.sandbox, &connected.endpoint);
                 // A container that ended meanwhile has taken its endpoints with it.
-                let still =
-                    tx.endpoint(&endpoint.id)?.is_some_and(|now| now.state == EndpointState::Attaching);
-                if !still {
-                    return Err(EngineError::NotRunning(sandbox.name.to_string()));
+                match tx.endpoint(&endpoint.id)?.is_some_and(|now| now.state == EndpointState::Attached) {
+                    true => Ok(()),
+                    false => Err(EngineError::NotRunning(sandbox.name.to_string())),
                 }
-                Ok(tx.endpoint_put(&Endpoint { state: EndpointState::Ready, ..endpoint.clone() })?)
             },
         )
     }
@@ -212,8 +210,10 @@ impl Engine {
                     .tx
                     .endpoint_on(&network.id, &sandbox.id)?
                     .ok_or_else(|| not_connected(container, network))?;
-                let before = default_routes(at.tx, sandbox, None)?;
-                let mut after = default_routes(at.tx, sandbox, Some(&endpoint.id))?;
+                let mut known = Candidates::of(at.tx, sandbox)?;
+                let before = known.elect();
+                known.remove(&endpoint.id);
+                let mut after = known.elect();
                 // A default route of somebody else's is not replaced by one of ours.
                 if foreign.v4 {
                     after.v4.clone_from(&before.v4);
@@ -327,20 +327,22 @@ impl Request<'_> {
                 network: network.name.into(),
             });
         }
-        let ours = at.tx.endpoints_of_sandbox(&sandbox.id)?;
+        let mut known = Candidates::of(at.tx, sandbox)?;
+        let first = known.0.is_empty();
         let wanted = self.spec.ifname.clone().or_else(|| options.ifname.clone());
         let home = Home {
             sandbox: Some(&sandbox.id),
             name: sandbox.name.to_string(),
             netns: &self.target.netns,
-            endpoints: &ours,
+            endpoints: known.0.iter().map(|(endpoint, _)| endpoint).collect(),
             before: &[],
-            imagined: at.rehearsing && sandbox.status == Status::Created,
+            // Nothing is in the namespace of a container that does not run yet but what the records say.
+            imagined: sandbox.status == Status::Created,
         };
         let ifname = home.choose(at, wanted, &network.bridge.iface_prefix)?;
         let addresses = self.addresses(at.tx, &network)?;
-        let first = addresses.v4.map(IpAddr::V4).or(addresses.v6.map(IpAddr::V6));
-        let number = first.map_or(0, |address| network.segment_number(address));
+        let leading = addresses.v4.map(IpAddr::V4).or(addresses.v6.map(IpAddr::V6));
+        let number = leading.map_or(0, |address| network.segment_number(address));
         if !segment::is_laid(at.tx, &network, number)? && !at.rehearsing {
             return Err(EngineError::NeedsSegment(Box::new((network, number))));
         }
@@ -356,18 +358,19 @@ impl Request<'_> {
             gw_priority: self.spec.gw_priority,
             aliases: self.spec.aliases.clone(),
             created: now(),
-            state: EndpointState::Attaching,
+            state: EndpointState::Attached,
         };
-        let before = default_routes(at.tx, sandbox, None)?;
         at.tx.endpoint_put(&endpoint)?;
-        let after = self.keep_foreign(at, default_routes(at.tx, sandbox, None)?, &before);
+        let before = known.elect();
+        known.add(&endpoint, &network);
+        let after = self.keep_foreign(at, known.elect(), &before);
         let attach = Attach {
             instance: self.instance,
             network: &network,
             endpoint: &endpoint,
             sandbox: sandbox.name.as_str(),
             netns: self.target.netns.clone(),
-            first: ours.is_empty(),
+            first,
             routes: (before, after),
             announce: addresses.announce,
             sysctls: &options.sysctls,
@@ -477,22 +480,34 @@ fn not_connected(container: &ContainerRef, network: &Network) -> EngineError {
     EngineError::NotConnected { container: container.to_string(), network: network.name.to_string() }
 }
 
-/// The default routes that a sandbox's endpoints, without one of them, elect.
-pub(crate) fn default_routes(
-    tx: &Tx<'_>,
-    sandbox: &Sandbox,
-    without: Option<&EndpointId>,
-) -> Result<DefaultRoutes, EngineError> {
-    let mut candidates = Vec::new();
-    for endpoint in tx.endpoints_of_sandbox(&sandbox.id)? {
-        let leaving = endpoint.state == EndpointState::Detaching || Some(&endpoint.id) == without;
-        if let (false, Some(network)) = (leaving, tx.network(&endpoint.network)?) {
-            candidates.push((endpoint, network));
+/// A sandbox's endpoints, with their networks: those whose gateways stand for election as its default routes.
+pub(crate) struct Candidates(Vec<(Endpoint, Network)>);
+
+impl Candidates {
+    /// Those of a sandbox, without the ones that are on their way out.
+    pub(crate) fn of(tx: &Tx<'_>, sandbox: &Sandbox) -> Result<Self, EngineError> {
+        let mut candidates = Vec::new();
+        for endpoint in tx.endpoints_of_sandbox(&sandbox.id)? {
+            let staying = endpoint.state == EndpointState::Attached;
+            if let (true, Some(network)) = (staying, tx.network(&endpoint.network)?) {
+                candidates.push((endpoint, network));
+            }
         }
+        Ok(Self(candidates))
     }
-    let borrowed: Vec<(&Endpoint, &Network)> =
-        candidates.iter().map(|(endpoint, network)| (endpoint, network)).collect();
-    Ok(elect(&borrowed))
+
+    fn add(&mut self, endpoint: &Endpoint, network: &Network) {
+        self.0.push((endpoint.clone(), network.clone()));
+    }
+
+    fn remove(&mut self, id: &EndpointId) {
+        self.0.retain(|(endpoint, _)| endpoint.id != *id);
+    }
+
+    fn elect(&self) -> DefaultRoutes {
+        let candidates: Vec<_> = self.0.iter().map(|(endpoint, network)| (endpoint, network)).collect();
+        elect(&candidates)
+    }
 }
 
 fn v4_of(address: IpAddr) -> Option<Ipv4Addr> {
@@ -545,8 +560,18 @@ impl Engine {
     ///
     /// If the state cannot be written.
     pub(crate) fn forget_gone(&mut self, network: &Network) -> Result<(), EngineError> {
-        for endpoint in self.store.read(|tx| tx.endpoints_of_network(&network.id))? {
-            if endpoint.state != EndpointState::Ready || self.mode == Mode::DryRun {
+        let (endpoints, journal) = self
+            .store
+            .read(|tx| Ok::<_, EngineError>((tx.endpoints_of_network(&network.id)?, tx.journal()?)))?;
+        let in_flight = |endpoint: &Endpoint| {
+            journal.iter().any(|(_, entry)| match &entry.subject {
+                Subject::Endpoint(id) => *id == endpoint.id,
+                Subject::Sandbox(id) => *id == endpoint.sandbox,
+                Subject::Network(_) | Subject::Cable(_) | Subject::Prune => false,
+            })
+        };
+        for endpoint in endpoints {
+            if in_flight(&endpoint) || self.mode == Mode::DryRun {
                 continue;
             }
             if self.executor.link(&Netns::Host, endpoint.host_ifname.as_str())?.is_none() {

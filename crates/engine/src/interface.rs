@@ -16,7 +16,7 @@ pub(crate) struct Home<'a> {
     /// Its namespace.
     pub(crate) netns: &'a Netns,
     /// Its endpoints.
-    pub(crate) endpoints: &'a [Endpoint],
+    pub(crate) endpoints: Vec<&'a Endpoint>,
     /// Ends of a cable that are named already.
     pub(crate) before: &'a [CableEnd],
     /// Whether the namespace is only planned, and is not there to be asked.

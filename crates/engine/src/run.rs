@@ -11,11 +11,10 @@ use std::path::Path;
 use pontoon_kernel::mount::Propagation;
 use pontoon_kernel::netns::Netns as OpenNetns;
 use pontoon_kernel::process::{Child, Files, Foreground, Process as Running, Spec, Stdio, spawn_noted};
-use pontoon_model::endpoint::EndpointState;
 use pontoon_model::network::Driver;
 use pontoon_model::op::NetnsPlace;
 use pontoon_model::sandbox::{NetnsId, NetworkMode, Origin, Process, ProcessId, Sandbox, Status};
-use pontoon_model::{Endpoint, EndpointId, SandboxId, SandboxName};
+use pontoon_model::{EndpointId, SandboxId, SandboxName};
 use pontoon_plan::{Plan, sandbox as naming};
 use pontoon_store::{Recovery, Subject};
 
@@ -302,10 +301,6 @@ impl Engine {
         ready.sandbox.status = Status::Running;
         ready.sandbox.started = now();
         self.store.transaction(|tx| {
-            for connected in &ready.connected {
-                let ready = Endpoint { state: EndpointState::Ready, ..connected.endpoint.clone() };
-                tx.endpoint_put(&ready)?;
-            }
             tx.sandbox_put(&ready.sandbox)?;
             tx.journal_delete(ready.owned.0)
         })?;

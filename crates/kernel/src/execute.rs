@@ -400,10 +400,11 @@ impl Executor {
         if let Some(index) = self.indexes.get(&key) {
             return Ok(*index);
         }
-        let found = self.link(place, name).map_err(|error| (step, error))?;
-        let link = found.ok_or_else(|| (step, Refusal::NoLink(name.to_owned())))?;
-        self.indexes.insert(key, link.index);
-        Ok(link.index)
+        let socket = self.socket(place).map_err(|error| (step, error))?;
+        let found = links::index_of(socket, name).map_err(|error| (step, error.into()))?;
+        let index = found.ok_or_else(|| (step, Refusal::NoLink(name.to_owned())))?;
+        self.indexes.insert(key, index);
+        Ok(index)
     }
 
     /// `destroy element` is content without the element, but not without its set or table, which somebody may have

@@ -11,10 +11,9 @@ use crate::name::IfName;
 /// How far an endpoint's life has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum EndpointState {
-    /// Its addresses are taken, its kernel objects are being made.
-    Attaching,
-    /// The first packet would pass.
-    Ready,
+    /// Its addresses are taken. As long as the journal has an entry about it, its kernel objects are being made; from
+    /// then on, the first packet passes.
+    Attached,
     /// Its kernel objects are being taken away.
     Detaching,
 }

@@ -232,7 +232,7 @@ impl World {
             gw_priority: joining.gw_priority,
             aliases: Vec::new(),
             created: String::new(),
-            state: EndpointState::Ready,
+            state: EndpointState::Attached,
         };
         self.endpoints.push(endpoint.clone());
         attach(&Attach {

@@ -127,7 +127,7 @@ pub(crate) fn endpoint(number: u64, network: u8, sandbox: u8) -> Endpoint {
         gw_priority: 0,
         aliases: vec!["web".into()],
         created: "2026-01-01T00:00:00Z".into(),
-        state: EndpointState::Attaching,
+        state: EndpointState::Attached,
     }
 }
 

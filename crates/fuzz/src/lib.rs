@@ -19,7 +19,7 @@ mod program;
 mod resolver;
 
 pub use format::{filter, template};
-pub use model::{config_toml, container_ref, daemon_json, name, option, subnet};
+pub use model::{config_toml, container_ref, daemon_json, name, option, publish, subnet};
 pub use netlink::{
     netlink_address, netlink_fdb, netlink_link, netlink_neighbour, netlink_route, netlink_rule, netlink_wire,
 };
@@ -58,6 +58,7 @@ targets!(
     nft_answers,
     nft_decompile,
     option,
+    publish,
     resolv_conf,
     subnet,
     template,

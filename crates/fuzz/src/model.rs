@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use pontoon_model::config::Config;
 use pontoon_model::option::{self as options, BridgeOptions, EndpointOptions, GatewayMode};
+use pontoon_model::publish::{ExposedPorts, HostPorts, PublishSpec, conflict, merge};
 use pontoon_model::{ContainerRef, Diagnose, IfName, Mac, NetworkName, SandboxName, subnet as subnets};
 
 use crate::input::{assert_in_proportion, text};
@@ -96,6 +97,39 @@ pub fn container_ref(data: &[u8]) {
         let json = serde_json::to_string(&reference).expect("it can be written");
         assert_eq!(serde_json::from_str::<ContainerRef>(&json).ok(), Some(reference));
     }
+}
+
+/// [`PublishSpec`] and [`ExposedPorts`].
+pub fn publish(data: &[u8]) {
+    let text = text(data);
+    if let Some(spec) = parse::<PublishSpec>(&text) {
+        let json = serde_json::to_string(&spec).expect("it can be written");
+        assert_eq!(serde_json::from_str::<PublishSpec>(&json).ok(), Some(spec));
+        assert!(spec.address.is_none_or(|address| !address.is_multicast()));
+        assert_run(spec.container, spec.count);
+        let first = match spec.host {
+            HostPorts::Exactly(first) => first,
+            HostPorts::OneOf { first, last } => {
+                assert!(spec.count == 1 && first != 0 && first < last, "{spec:?} leaves a choice");
+                last
+            }
+            HostPorts::Free => spec.container,
+        };
+        assert_run(first, spec.count);
+        let published = spec.at(first);
+        assert!(conflict(&published, &published));
+        assert_eq!(merge(vec![published]), [published]);
+        assert_eq!(published.pairs().last(), published.pairs().nth(usize::from(spec.count) - 1));
+    }
+    if let Some(exposed) = parse::<ExposedPorts>(&text) {
+        assert_run(exposed.first, exposed.count);
+        assert!(parse::<PublishSpec>(&text).is_some(), "what is exposed can be published");
+    }
+}
+
+/// Every port is one.
+fn assert_run(first: u16, count: u16) {
+    assert!(first != 0 && count != 0 && first.checked_add(count - 1).is_some(), "{first} and {count} ports");
 }
 
 /// [`options::pair`], [`BridgeOptions`] and [`EndpointOptions`]. Each line is an option.

@@ -40,6 +40,7 @@ targets!(
     nft_answers: 3000,
     nft_decompile: 4000,
     option: 4000,
+    publish: 8000,
     resolv_conf: 8000,
     subnet: 8000,
     template: 5000,

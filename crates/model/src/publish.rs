@@ -1,7 +1,25 @@
 //! Published ports: which of the host's lead to which of a container's.
 
+mod error;
+mod expose;
+mod free;
+mod long;
+mod part;
+mod set;
+mod spec;
+
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
+
+use crate::diagnose::near;
+
+pub use error::PublishError;
+pub use expose::ExposedPorts;
+pub use free::{free_ports, free_ranges};
+pub use part::port_range;
+pub use set::{conflict, merge};
+pub use spec::{HostPorts, PublishSpec};
 
 /// A protocol whose ports can be published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
@@ -41,6 +59,19 @@ impl Protocol {
 impl fmt::Display for Protocol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
+    }
+}
+
+impl FromStr for Protocol {
+    type Err = PublishError;
+
+    /// In upper or lower case, as Docker takes it.
+    fn from_str(text: &str) -> Result<Self, PublishError> {
+        let found = Self::ALL.into_iter().find(|protocol| protocol.name().eq_ignore_ascii_case(text));
+        found.ok_or_else(|| {
+            let near = near(&text.to_ascii_lowercase(), Self::ALL.map(Self::name)).first().copied();
+            PublishError::Protocol { given: text.to_owned(), near }
+        })
     }
 }
 

@@ -212,7 +212,7 @@ pub fn daemon_json(data: &[u8]) {
             assert_in_proportion(&pools, data);
             let printed = serde_json::json!({ "default-address-pools": pools }).to_string();
             assert_eq!(Config::parse_daemon_json(&printed).as_ref(), Ok(&pools), "{printed}");
-            assert_pools_can_be_cut(&Config { default_address_pools: pools, docker_daemon_json: None });
+            assert_pools_can_be_cut(&Config { default_address_pools: pools, ..Config::default() });
         }
         Err(error) => tell(&error),
     }
@@ -238,6 +238,9 @@ fn config_text(config: &Config) -> String {
         // A JSON string is a basic string of TOML but for DEL, which TOML wants escaped.
         let quoted = serde_json::Value::from(path.as_str()).to_string().replace('\u{7f}', "\\u007f");
         printed.push_str(&format!("docker-daemon-json = {quoted}\n"));
+    }
+    if let Some(ports) = &config.published_ports {
+        printed.push_str(&format!("published-ports = \"{}-{}\"\n", ports.start(), ports.end()));
     }
     printed
 }

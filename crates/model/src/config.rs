@@ -1,7 +1,10 @@
 //! The configuration file, `/etc/pontoon/config.toml`.
 
+use std::ops::RangeInclusive;
+
 use ipnet::IpNet;
 
+use crate::publish::{PublishError, port_range};
 use crate::subnet;
 use crate::{Diagnose, subnet::SubnetError};
 
@@ -21,6 +24,8 @@ pub struct Config {
     pub default_address_pools: Vec<PoolBlock>,
     /// Path of a Docker `daemon.json` whose `default-address-pools` is used when this file has none.
     pub docker_daemon_json: Option<String>,
+    /// Where free host ports are taken from; see [`free_ranges`](crate::publish::free_ranges) for what else.
+    pub published_ports: Option<RangeInclusive<u16>>,
 }
 
 /// Why a configuration is refused.
@@ -49,6 +54,15 @@ pub enum ConfigError {
         /// As written.
         size: u8,
     },
+    /// What free host ports are to be taken from is no range of ports.
+    #[error("published-ports `{given}` is not usable")]
+    Ports {
+        /// As written.
+        given: String,
+        /// What is wrong with it.
+        #[source]
+        source: PublishError,
+    },
 }
 
 impl Diagnose for ConfigError {
@@ -56,6 +70,7 @@ impl Diagnose for ConfigError {
         match self {
             Self::Toml(_) | Self::Json(_) => "bad-config",
             Self::Base { .. } | Self::Size { .. } => "bad-address-pool",
+            Self::Ports { .. } => "bad-published-ports",
         }
     }
 
@@ -63,6 +78,7 @@ impl Diagnose for ConfigError {
         match self {
             Self::Toml(_) | Self::Json(_) => None,
             Self::Base { source, .. } => source.hint(),
+            Self::Ports { .. } => Some("use a range of ports such as \"61000-65535\"".into()),
             Self::Size { base, .. } => {
                 let smallest = base.max_prefix_len() - 1;
                 Some(format!("the size is a prefix length from {} to {smallest}", base.prefix_len()))
@@ -77,6 +93,7 @@ struct File {
     #[serde(default)]
     default_address_pools: Vec<RawPool>,
     docker_daemon_json: Option<String>,
+    published_ports: Option<String>,
 }
 
 #[derive(serde::Deserialize)]
@@ -94,7 +111,7 @@ struct DaemonJson {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { default_address_pools: docker_pools(), docker_daemon_json: None }
+        Self { default_address_pools: docker_pools(), docker_daemon_json: None, published_ports: None }
     }
 }
 
@@ -103,13 +120,14 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// With line and column if it is not TOML or has an unknown key; if a pool is not one.
+    /// With line and column if it is not TOML or has an unknown key; if a pool or a range of ports is not one.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
         let file: File = toml::from_str(text).map_err(|error| ConfigError::Toml(error.to_string()))?;
         let mut config = Self { docker_daemon_json: file.docker_daemon_json, ..Self::default() };
         if !file.default_address_pools.is_empty() {
             config.default_address_pools = pools(file.default_address_pools)?;
         }
+        config.published_ports = file.published_ports.map(ports).transpose()?;
         Ok(config)
     }
 
@@ -123,6 +141,10 @@ impl Config {
             serde_json::from_str(text).map_err(|error| ConfigError::Json(error.to_string()))?;
         pools(file.default_address_pools)
     }
+}
+
+fn ports(given: String) -> Result<RangeInclusive<u16>, ConfigError> {
+    port_range(&given).map_err(|source| ConfigError::Ports { given, source })
 }
 
 fn pools(raw: Vec<RawPool>) -> Result<Vec<PoolBlock>, ConfigError> {
@@ -168,6 +190,18 @@ mod tests {
             Config::parse(toml).unwrap().default_address_pools,
             Config::parse_daemon_json(json).unwrap()
         );
+    }
+
+    #[test]
+    fn ports_to_publish_are_a_range() {
+        let ports = |value: &str| Config::parse(&format!("published-ports = {value}"));
+        assert_eq!(ports(r#""61000-65535""#).unwrap().published_ports, Some(61_000..=65_535));
+        assert_eq!(ports(r#""80""#).unwrap().published_ports, Some(80..=80));
+        for bad in ["", "0-80", "80-", "90-80", "80,81", "80-65536"] {
+            let error = ports(&format!("\"{bad}\"")).unwrap_err();
+            assert!(matches!(error, ConfigError::Ports { .. }), "{bad}: {error}");
+        }
+        assert!(matches!(ports("61000"), Err(ConfigError::Toml(_))));
     }
 
     #[test]

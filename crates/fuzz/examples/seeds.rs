@@ -1,6 +1,6 @@
 //! Writes the seeds that are netlink messages, in this machine's byte order: `cargo run -p pontoon-fuzz --example seeds`.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
 use pontoon_netlink::address::{Address, FOREVER, Lifetime};
@@ -25,6 +25,7 @@ fn main() {
     routes();
     rules();
     neighbours();
+    sockets();
     wire();
     rulesets();
 }
@@ -171,6 +172,28 @@ fn neighbours() {
         ..FdbEntry::fixed(link, MAC)
     };
     payload("netlink_fdb", "own", |batch| own.encode_add(batch));
+}
+
+fn sockets() {
+    let answer = |family: u8, state: u8, address: [u8; 16], v6only: Option<u8>| {
+        let mut batch = Batch::new(1);
+        batch.message(20, 0, |body| {
+            body.raw(&[family, state, 0, 0, 0, 80, 0, 0]);
+            body.raw(&address);
+            body.raw(&[0; 16]);
+            for number in [2_u32, 1, 0, 0, 0, 128, 1000, 12_345] {
+                body.raw(&number.to_ne_bytes());
+            }
+            body.u8(8, 0);
+            v6only.into_iter().for_each(|only| body.u8(11, only));
+        });
+        Messages::new(batch.bytes()).next().expect("a message").payload.to_vec()
+    };
+    let v4 = |octets: [u8; 4]| std::array::from_fn(|index| octets.get(index).copied().unwrap_or(0));
+    write("netlink_socket", "v4_listener", &answer(2, 10, v4([127, 0, 0, 1]), None));
+    write("netlink_socket", "v6_listener", &answer(10, 10, [0; 16], Some(1)));
+    write("netlink_socket", "bound", &answer(2, 13, v4([0; 4]), None));
+    write("netlink_socket", "udp", &answer(10, 7, Ipv6Addr::LOCALHOST.octets(), Some(0)));
 }
 
 fn wire() {

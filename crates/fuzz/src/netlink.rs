@@ -1,14 +1,16 @@
 //! The parsers of `pontoon-netlink`. A decoder's input is a message's payload.
 
 use std::fmt::Debug;
+use std::net::IpAddr;
 
-use pontoon_netlink::Prefix;
 use pontoon_netlink::address::Address;
 use pontoon_netlink::link::{Ipv4Conf, Ipv6Conf, Link, LinkIndex, SetLink};
 use pontoon_netlink::neighbour::{FdbEntry, Neighbour};
 use pontoon_netlink::route::Route;
 use pontoon_netlink::rule::Rule;
+use pontoon_netlink::socket_diag::{InetSocket, SOCK_DIAG_BY_FAMILY};
 use pontoon_netlink::wire::{Ack, Attr, Attrs, Batch, Body, Message, Messages, NLM_F_REQUEST};
+use pontoon_netlink::{Family, Prefix};
 
 use crate::input::assert_in_proportion;
 
@@ -145,4 +147,32 @@ pub fn netlink_fdb(data: &[u8]) {
     let after = again(|batch| entry.encode_add(batch), FdbEntry::decode);
     // Only an answer tells the bridge.
     assert_comes_back(FdbEntry { master: None, ..entry }, after, data);
+}
+
+/// [`InetSocket::decode`].
+pub fn netlink_socket(data: &[u8]) {
+    let Some(socket) = InetSocket::decode(data) else { return };
+    let after = again(|batch| encode_socket(&socket, batch), InetSocket::decode);
+    assert_comes_back(socket, after, data);
+}
+
+/// The answer as the kernel writes it: `inet_diag_msg` of `inet_diag.h`.
+fn encode_socket(socket: &InetSocket, batch: &mut Batch) {
+    const INET_DIAG_SKV6ONLY: u16 = 11;
+    let sixteen = |address: IpAddr| match address {
+        IpAddr::V4(v4) => u128::from(v4.to_bits()) << 96,
+        IpAddr::V6(v6) => v6.to_bits(),
+    };
+    batch.message(SOCK_DIAG_BY_FAMILY, 0, |body| {
+        body.raw(&[Family::of(socket.local.ip()).number(), socket.state.number(), 0, 0]);
+        body.raw(&[socket.local.port().to_be_bytes(), socket.peer.port().to_be_bytes()].concat());
+        body.raw(&sixteen(socket.local.ip()).to_be_bytes());
+        body.raw(&sixteen(socket.peer.ip()).to_be_bytes());
+        for number in [socket.link, 0, 0, 0, 0, 0, socket.uid, socket.inode] {
+            body.raw(&number.to_ne_bytes());
+        }
+        if let Some(only) = socket.v6only {
+            body.u8(INET_DIAG_SKV6ONLY, only.into());
+        }
+    });
 }

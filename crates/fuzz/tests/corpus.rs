@@ -36,6 +36,7 @@ targets!(
     netlink_neighbour: 20000,
     netlink_route: 20000,
     netlink_rule: 20000,
+    netlink_socket: 20000,
     netlink_wire: 20000,
     nft_answers: 3000,
     nft_decompile: 4000,

@@ -9,6 +9,7 @@ use pontoon_netlink::link::{
 use pontoon_netlink::neighbour::{DumpFdb, FdbEntry, GetFdb, Neighbour};
 use pontoon_netlink::route::{DumpRoutes, GetRoute, NextHop, Route};
 use pontoon_netlink::rule::{Action, Mark, Rule};
+use pontoon_netlink::socket_diag::{DumpSockets, InetSocket, State, States};
 use pontoon_netlink::wire::{Ack, Attrs, Batch, Messages};
 use pontoon_netlink::{Family, Prefix};
 use proptest::prelude::*;
@@ -70,6 +71,58 @@ fn settings_byte_by_byte() {
 }
 
 #[test]
+#[cfg(target_endian = "little")]
+fn a_question_for_sockets_byte_by_byte() {
+    let states = States::of(&[State::Listen, State::BoundInactive]);
+    let dump = DumpSockets { family: Family::V6, protocol: 6, states, ports: 80..=90 };
+    let wanted = hex("
+        5c000000 1400 0103 01000000 00000000   # length 92, SOCK_DIAG_BY_FAMILY, REQUEST|DUMP
+        0a 06 00 00 00240000                   # AF_INET6, IPPROTO_TCP, states 10 and 13
+        0000 0000                              # struct inet_diag_sockid
+        00000000 00000000 00000000 00000000
+        00000000 00000000 00000000 00000000
+        00000000 00000000 00000000
+        1400 0100                              # INET_DIAG_REQ_BYTECODE
+          02 08 1400 00 00 5000                # S_GE, 8 on if so, else 20; port 80
+          03 08 0c00 00 00 5a00                # S_LE, 8 on if so, else 12; port 90
+    ");
+    assert_eq!(encoded(|batch| dump.encode(batch)), wanted);
+}
+
+#[test]
+#[cfg(target_endian = "little")]
+fn a_socket_is_read_byte_by_byte() {
+    let answer = hex("
+        0a 0a 00 00 0050 0000                  # AF_INET6, LISTEN; port 80, none
+        fd000000 00000000 00000000 00000001    # fd00::1
+        00000000 00000000 00000000 00000000
+        02000000 01000000 00000000             # link 2, cookie
+        00000000 00000000 80000000             # expires, queues
+        e8030000 39300000                      # user 1000, inode 12345
+        0500 0800 00 000000                    # INET_DIAG_SHUTDOWN
+        0500 0b00 01 000000                    # INET_DIAG_SKV6ONLY
+    ");
+    let socket = InetSocket {
+        state: State::Listen,
+        local: "[fd00::1]:80".parse().unwrap(),
+        peer: "[::]:0".parse().unwrap(),
+        link: 2,
+        uid: 1000,
+        inode: 12_345,
+        v6only: Some(true),
+    };
+    assert_eq!(InetSocket::decode(&answer), Some(socket));
+    assert_eq!(InetSocket::decode(&answer[..71]), None);
+}
+
+#[test]
+fn states_are_bits() {
+    assert_eq!(States::of(&[]).others(), States::ALL);
+    assert_eq!(States::of(&[State::Established, State::Close]), States(0x82));
+    assert_eq!(States::of(&[State::Other(200)]), States(0));
+}
+
+#[test]
 fn a_long_name_is_an_alternative_name() {
     let name = "sixteen-letters-";
     let bytes = encoded(|batch| GetLink(name.into()).encode(batch));
@@ -96,6 +149,7 @@ fn a_batch_takes_new_numbers() {
 fn decode_all(payload: &[u8]) {
     let _ = (Link::decode(payload), Address::decode(payload), Route::decode(payload));
     let _ = (Rule::decode(payload), Neighbour::decode(payload), FdbEntry::decode(payload));
+    let _ = InetSocket::decode(payload);
     for message in Messages::new(payload) {
         let _ = Ack::parse(&message);
         let _ = (Link::decode(message.payload), Route::decode(message.payload));

@@ -12,6 +12,7 @@ pub mod mount;
 pub mod neighbour;
 pub mod netns;
 pub mod nftables;
+pub mod port;
 pub mod process;
 pub mod random;
 pub mod route;

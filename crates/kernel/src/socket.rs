@@ -34,6 +34,8 @@ pub enum Protocol {
     Route,
     /// `NETLINK_NETFILTER`: nftables, conntrack.
     Netfilter,
+    /// `NETLINK_SOCK_DIAG`: sockets.
+    SockDiag,
 }
 
 /// A netlink socket: it stays in the network namespace that it was opened in, whichever the thread goes to.
@@ -83,6 +85,7 @@ impl Socket {
             // `NETLINK_ROUTE` is 0, which rustix calls no protocol.
             Protocol::Route => None,
             Protocol::Netfilter => Some(netlink::NETFILTER),
+            Protocol::SockDiag => Some(netlink::SOCK_DIAG),
         };
         let open = || {
             let fd = socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, number)?;
@@ -187,6 +190,7 @@ impl Protocol {
         match self {
             Self::Route => "rtnetlink",
             Self::Netfilter => "nfnetlink",
+            Self::SockDiag => "sock_diag",
         }
     }
 }

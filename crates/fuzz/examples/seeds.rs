@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
 use pontoon_netlink::address::{Address, FOREVER, Lifetime};
+use pontoon_netlink::conntrack::{Counter, Entry, IPS_CONFIRMED, IPS_DST_NAT, Tuple};
 use pontoon_netlink::link::{BridgeOptions, HwAddr, LinkIndex, PortOptions, SetLink};
 use pontoon_netlink::neighbour::{FdbEntry, Neighbour};
 use pontoon_netlink::route::{NextHop, Route, RouteType};
@@ -26,6 +27,7 @@ fn main() {
     rules();
     neighbours();
     sockets();
+    flows();
     wire();
     rulesets();
 }
@@ -194,6 +196,25 @@ fn sockets() {
     write("netlink_socket", "v6_listener", &answer(10, 10, [0; 16], Some(1)));
     write("netlink_socket", "bound", &answer(2, 13, v4([0; 4]), None));
     write("netlink_socket", "udp", &answer(10, 7, Ipv6Addr::LOCALHOST.octets(), Some(0)));
+}
+
+fn flows() {
+    let client = (ip("192.0.2.9"), 40_000);
+    let orig = Tuple::new(17, client, (ip("192.0.2.1"), 8080));
+    let published = Entry {
+        status: IPS_CONFIRMED | IPS_DST_NAT,
+        id: 7,
+        sent: Some(Counter { packets: 1, bytes: 60 }),
+        answered: Some(Counter { packets: 0, bytes: 0 }),
+        ..Entry::new(orig, Tuple::new(17, (ip("10.0.0.2"), 80), client), 30)
+    };
+    payload("netlink_conntrack", "published", |batch| published.encode_add(batch));
+    let (one, two) = ((ip("fd00::1"), 5000), (ip("fd00::2"), 53));
+    let zoned = Tuple { zone: Some(3), ..Tuple::new(6, one, two) };
+    let v6 = Entry { zone: Some(9), ..Entry::new(zoned, Tuple::new(6, two, one), 120) };
+    payload("netlink_conntrack", "v6", |batch| v6.encode_add(batch));
+    let ping = Tuple { protocol: 1, ports: None, ..orig };
+    payload("netlink_conntrack", "ping", |batch| Entry::new(ping, ping, 30).encode_add(batch));
 }
 
 fn wire() {

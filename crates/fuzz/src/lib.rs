@@ -21,8 +21,8 @@ mod resolver;
 pub use format::{filter, template};
 pub use model::{config_toml, container_ref, daemon_json, name, option, publish, subnet};
 pub use netlink::{
-    netlink_address, netlink_fdb, netlink_link, netlink_neighbour, netlink_route, netlink_rule,
-    netlink_socket, netlink_wire,
+    netlink_address, netlink_conntrack, netlink_fdb, netlink_link, netlink_neighbour, netlink_route,
+    netlink_rule, netlink_socket, netlink_wire,
 };
 pub use nft::{nft_answers, nft_decompile};
 pub use resolver::resolv_conf;
@@ -50,6 +50,7 @@ targets!(
     filter,
     name,
     netlink_address,
+    netlink_conntrack,
     netlink_fdb,
     netlink_link,
     netlink_neighbour,

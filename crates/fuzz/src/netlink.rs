@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::net::IpAddr;
 
 use pontoon_netlink::address::Address;
+use pontoon_netlink::conntrack::Entry;
 use pontoon_netlink::link::{Ipv4Conf, Ipv6Conf, Link, LinkIndex, SetLink};
 use pontoon_netlink::neighbour::{FdbEntry, Neighbour};
 use pontoon_netlink::route::Route;
@@ -54,7 +55,8 @@ fn attributes_come_back(bytes: &[u8], depth: usize) {
     let mut body = Body::on(&mut written);
     for attribute in &attributes {
         body.attr(attribute.kind, attribute.value);
-        let _ = (attribute.u8(), attribute.u16(), attribute.u32(), attribute.u32_be(), attribute.u64_be());
+        let _ = (attribute.u8(), attribute.u16(), attribute.u32());
+        let _ = (attribute.u16_be(), attribute.u32_be(), attribute.u64_be());
         let _ = (attribute.ip(), attribute.str());
         if depth > 0 {
             attributes_come_back(attribute.value, depth - 1);
@@ -175,4 +177,11 @@ fn encode_socket(socket: &InetSocket, batch: &mut Batch) {
             body.u8(INET_DIAG_SKV6ONLY, only.into());
         }
     });
+}
+
+/// [`Entry::decode`].
+pub fn netlink_conntrack(data: &[u8]) {
+    let Some(entry) = Entry::decode(data) else { return };
+    let after = again(|batch| entry.encode_add(batch), Entry::decode);
+    assert_comes_back(entry, after, data);
 }

@@ -31,6 +31,7 @@ targets!(
     filter: 8000,
     name: 8000,
     netlink_address: 20000,
+    netlink_conntrack: 20000,
     netlink_fdb: 20000,
     netlink_link: 20000,
     netlink_neighbour: 20000,

@@ -1,4 +1,4 @@
-//! Netlink messages as bytes: build and parse requests of rtnetlink and sock_diag without I/O.
+//! Netlink messages as bytes: build and parse requests of rtnetlink, ctnetlink and sock_diag without I/O.
 //!
 //! A request is a struct with an `encode` that appends it to a [`wire::Batch`]; an answer is a struct with a `decode`
 //! that takes a message's payload. What a request leaves at `None` is not sent, so the kernel's default or the present
@@ -11,11 +11,13 @@
 //! | [`route`] | routes and route look-ups | `rtnetlink.h` |
 //! | [`rule`] | policy-routing rules | `fib_rules.h` |
 //! | [`neighbour`] | ARP and NDP entries, bridge forwarding entries | `neighbour.h` |
+//! | [`conntrack`] | connection tracking's entries | `nfnetlink_conntrack.h` |
 //! | [`socket_diag`] | sockets and their ports | `sock_diag.h`, `inet_diag.h` |
 //!
 //! Every request asks for an acknowledgement (`NLM_F_ACK`), except dumps, which end with `NLMSG_DONE`.
 
 pub mod address;
+pub mod conntrack;
 pub mod link;
 pub mod neighbour;
 pub mod route;

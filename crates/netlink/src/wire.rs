@@ -185,6 +185,11 @@ impl Body<'_> {
         }
     }
 
+    /// Appends a 16-bit attribute in network byte order.
+    pub fn u16_be(&mut self, kind: u16, value: u16) {
+        self.attr(kind, &value.to_be_bytes());
+    }
+
     /// Appends a 32-bit attribute in network byte order, as nfnetlink has them.
     pub fn u32_be(&mut self, kind: u16, value: u32) {
         self.attr(kind, &value.to_be_bytes());
@@ -301,6 +306,11 @@ impl<'a> Attr<'a> {
             16 => <[u8; 16]>::try_from(self.value).ok().map(IpAddr::from),
             _ => None,
         }
+    }
+
+    /// The value as a 16-bit number in network byte order, if it has that length.
+    pub fn u16_be(&self) -> Option<u16> {
+        Some(u16::from_be_bytes(self.value.try_into().ok()?))
     }
 
     /// The value as a 32-bit number in network byte order, if it has that length.

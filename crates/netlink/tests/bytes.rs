@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use pontoon_netlink::address::{Address, DumpAddresses};
+use pontoon_netlink::conntrack::{Counter, DumpEntries, Entry, Tuple};
 use pontoon_netlink::link::{
     AltName, DelLink, DumpLinks, GetLink, HwAddr, Ipv4Conf, Kind, Link, LinkIndex, NewLink, Peer, SetLink,
 };
@@ -91,6 +92,40 @@ fn a_question_for_sockets_byte_by_byte() {
 
 #[test]
 #[cfg(target_endian = "little")]
+fn connections_byte_by_byte() {
+    let (client, host) = ((IpAddr::from([192, 0, 2, 9]), 40_000), (IpAddr::from([192, 0, 2, 1]), 8080));
+    let new = Entry::new(Tuple::new(17, client, host), Tuple::new(17, host, client), 30);
+    let entry = Entry { zone: Some(5), id: 7, ..new };
+    let wanted = hex("
+        58000000 0201 0500 01000000 00000000   # length 88, IPCTNL_MSG_CT_DELETE, REQUEST|ACK
+        02 00 0000                             # struct nfgenmsg, AF_INET
+        3400 0180                              # CTA_TUPLE_ORIG
+          1400 0180                            # CTA_TUPLE_IP
+            0800 0100 c0000209                 # CTA_IP_V4_SRC
+            0800 0200 c0000201                 # CTA_IP_V4_DST
+          1c00 0280                            # CTA_TUPLE_PROTO
+            0500 0100 11 000000                # CTA_PROTO_NUM 17
+            0600 0200 9c40 0000                # CTA_PROTO_SRC_PORT 40000
+            0600 0300 1f90 0000                # CTA_PROTO_DST_PORT 8080
+        0600 1200 0005 0000                    # CTA_ZONE 5
+        0800 0c00 00000007                     # CTA_ID 7
+    ");
+    assert_eq!(encoded(|batch| entry.encode_delete(batch)), wanted);
+    let dump = DumpEntries { family: Family::V6, protocol: Some(17) };
+    let wanted = hex("
+        30000000 0101 0103 01000000 00000000   # length 48, IPCTNL_MSG_CT_GET, REQUEST|DUMP
+        0a 00 0000                             # struct nfgenmsg, AF_INET6
+        1000 0180                              # CTA_TUPLE_ORIG
+          0c00 0280                            # CTA_TUPLE_PROTO
+            0500 0100 11 000000                # CTA_PROTO_NUM 17
+        0c00 1980                              # CTA_FILTER
+          0800 0100 08000000                   # CTA_FILTER_ORIG_FLAGS, the protocol's number
+    ");
+    assert_eq!(encoded(|batch| dump.encode(batch)), wanted);
+}
+
+#[test]
+#[cfg(target_endian = "little")]
 fn a_socket_is_read_byte_by_byte() {
     let answer = hex("
         0a 0a 00 00 0050 0000                  # AF_INET6, LISTEN; port 80, none
@@ -123,6 +158,13 @@ fn states_are_bits() {
 }
 
 #[test]
+fn an_entry_of_mixed_families_is_none() {
+    let (four, six) = ((IpAddr::from([192, 0, 2, 9]), 1), (IpAddr::from(Ipv6Addr::LOCALHOST), 1));
+    let mixed = Entry::new(Tuple::new(17, four, four), Tuple::new(17, six, six), 30);
+    assert_eq!(Entry::decode(payload(&encoded(|batch| mixed.encode_add(batch)))), None);
+}
+
+#[test]
 fn a_long_name_is_an_alternative_name() {
     let name = "sixteen-letters-";
     let bytes = encoded(|batch| GetLink(name.into()).encode(batch));
@@ -150,6 +192,7 @@ fn decode_all(payload: &[u8]) {
     let _ = (Link::decode(payload), Address::decode(payload), Route::decode(payload));
     let _ = (Rule::decode(payload), Neighbour::decode(payload), FdbEntry::decode(payload));
     let _ = InetSocket::decode(payload);
+    let _ = Entry::decode(payload);
     for message in Messages::new(payload) {
         let _ = Ack::parse(&message);
         let _ = (Link::decode(message.payload), Route::decode(message.payload));
@@ -172,6 +215,9 @@ fn stock() -> Vec<Vec<u8>> {
         ..SetLink::up(link)
     };
     let mark = Some(Mark { value: 1, mask: 2 });
+    let tuple = Tuple { zone: Some(3), ..Tuple::new(17, (four, 40_000), (four, 53)) };
+    let counter = Some(Counter { packets: 1, bytes: 60 });
+    let entry = Entry { zone: Some(4), sent: counter, answered: counter, ..Entry::new(tuple, tuple, 30) };
     vec![
         encoded(|batch| NewLink::veth("a", Peer { name: "b", ..Peer::default() }).encode(batch)),
         encoded(|batch| NewLink::new("a", Kind::Bridge(Default::default())).encode(batch)),
@@ -194,6 +240,9 @@ fn stock() -> Vec<Vec<u8>> {
         encoded(|batch| FdbEntry::fixed(link, mac).encode_replace(batch)),
         encoded(|batch| GetFdb { bridge: link, mac, vlan: Some(1) }.encode(batch)),
         encoded(|batch| DumpFdb { bridge: Some(link), port: None }.encode(batch)),
+        encoded(|batch| entry.encode_add(batch)),
+        encoded(|batch| entry.encode_delete(batch)),
+        encoded(|batch| DumpEntries { family: Family::V4, protocol: Some(17) }.encode(batch)),
     ]
 }
 
@@ -282,5 +331,32 @@ proptest! {
         );
         let entry = FdbEntry::fixed(LinkIndex(link), HwAddr(mac));
         prop_assert_eq!(FdbEntry::decode(payload(&encoded(|batch| entry.encode_replace(batch)))), Some(entry));
+    }
+
+    /// What is written is read back.
+    #[test]
+    fn connections_are_read_as_written(
+        ports in any::<[u16; 4]>(), addresses in prop_oneof![
+            any::<[Ipv4Addr; 4]>().prop_map(|all| all.map(IpAddr::V4)),
+            any::<[Ipv6Addr; 4]>().prop_map(|all| all.map(IpAddr::V6)),
+        ],
+        protocol in any::<u8>(), zones in any::<[Option<u16>; 2]>(), id in any::<u32>(), status in any::<u32>(),
+        timeout in any::<Option<u32>>(), sent in any::<Option<(u64, u64)>>(), with_ports in any::<bool>(),
+    ) {
+        let tuple = |at: usize| {
+            let ends = [at, at + 1].map(|at| (addresses[at], ports[at]));
+            Tuple { zone: zones[0], ..Tuple::new(protocol, ends[0], ends[1]) }
+        };
+        let (mut orig, reply) = (tuple(0), tuple(2));
+        orig.ports = orig.ports.filter(|_| with_ports);
+        let entry = Entry {
+            zone: zones[1],
+            id,
+            status,
+            timeout,
+            sent: sent.map(|(packets, bytes)| Counter { packets, bytes }),
+            ..Entry::new(orig, reply, 0)
+        };
+        prop_assert_eq!(Entry::decode(payload(&encoded(|batch| entry.encode_add(batch)))), Some(entry));
     }
 }

@@ -284,6 +284,7 @@ fn per_line(key: &[DataType]) -> usize {
             | DataType::IfIndex
             | DataType::CtDir,
         ] => 5,
+        [one] if one.id() == DataType::Byte.id() => 5,
         [DataType::Ipv4Addr | DataType::CtState | DataType::CtStatus | DataType::PktType] => 2,
         _ => 1,
     }

@@ -4,7 +4,6 @@ mod sandbox;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use pontoon_nft::ruleset::Ruleset;
 use pontoon_nft::syntax::{
     AddressRange, ArpField, Base, Chain, ChainKind, Command, CounterValue, CtField, DataType, Element,
     Elements, EtherField, Family, FibAddress, FibResult, Hook, IcmpxCode, Ip6Field, IpField, IpVersion, Key,
@@ -13,7 +12,8 @@ use pontoon_nft::syntax::{
     TableRef, Transport, Value, Verdict, ether_type,
 };
 use pontoon_nft::wire::{Answer, Question};
-use sandbox::{Kernel, nft, sandboxed};
+use sandbox::compare::{nft_lists_the_same, nft_makes_the_same};
+use sandbox::{Kernel, sandboxed};
 
 fn table(family: Family) -> TableRef {
     TableRef::new(family, "lab")
@@ -593,22 +593,11 @@ fn a_rule_reads_as_nft_lists_it() {
     }
 }
 
-#[track_caller]
-fn assert_same_lines(ours: &str, theirs: &str) {
-    for (number, (our, their)) in ours.lines().zip(theirs.lines()).enumerate() {
-        assert_eq!(our, their, "line {} of\n{theirs}", number + 1);
-    }
-    assert_eq!(ours.lines().count(), theirs.lines().count(), "ours:\n{ours}\nnft's:\n{theirs}");
-}
-
 /// What we send is what nft lists in our words, and comes back from the kernel as it was.
 #[test]
 fn nft_lists_what_was_encoded() {
     sandboxed("nft_lists_what_was_encoded", || {
-        let kernel = Kernel::open();
-        kernel.apply(&everything());
-        let ruleset = kernel.ruleset();
-        assert_same_lines(&ruleset.to_string(), &nft(&["list", "ruleset"], ""));
+        let ruleset = nft_lists_the_same(&everything());
         let inet = ruleset.table(&table(Family::Inet)).expect("the table");
         let mut by_chain: Vec<(&str, &Rule)> = Vec::new();
         for chain in &inet.chains {
@@ -622,51 +611,10 @@ fn nft_lists_what_was_encoded() {
     });
 }
 
-fn without_handles(mut ruleset: Ruleset) -> Ruleset {
-    for table in &mut ruleset.tables {
-        table.handle = 0;
-        table.sets.iter_mut().for_each(|set| set.handle = 0);
-        for chain in &mut table.chains {
-            chain.handle = 0;
-            chain.rules.iter_mut().for_each(|rule| rule.handle = 0);
-        }
-    }
-    ruleset
-}
-
-/// The expressions of all rules as the kernel dumps them.
-fn expressions(kernel: &Kernel) -> Vec<(String, Vec<u8>)> {
-    const EXPRESSIONS: u16 = 4;
-    let rules = kernel.ask(&Question::AllRules(None)).expect("rules");
-    rules
-        .into_iter()
-        .filter_map(|(answer, payload)| {
-            let Answer::Rule(entry) = answer else { return None };
-            let mut attrs = pontoon_netlink::wire::Attrs::new(&payload[4..]);
-            let list = attrs.find(|attr| attr.kind == EXPRESSIONS).map(|attr| attr.value.to_vec());
-            Some((entry.rule.text(entry.table.family).to_string(), list.unwrap_or_default()))
-        })
-        .collect()
-}
-
 /// nft, given our text, gives the kernel the same objects and the same instructions, byte for byte.
 #[test]
 fn nft_makes_the_same_of_our_text() {
-    sandboxed("nft_makes_the_same_of_our_text", || {
-        let kernel = Kernel::open();
-        kernel.apply(&everything());
-        let (ours, our_rules) = (kernel.ruleset(), expressions(&kernel));
-        nft(&["flush", "ruleset"], "");
-        let text: Vec<String> = everything().iter().map(ToString::to_string).collect();
-        nft(&["-f", "-"], &text.join("\n"));
-        let (theirs, their_rules) = (kernel.ruleset(), expressions(&kernel));
-        assert_same_lines(&ours.to_string(), &theirs.to_string());
-        assert_eq!(without_handles(ours), without_handles(theirs));
-        assert_eq!(our_rules.len(), their_rules.len());
-        for (our, their) in our_rules.iter().zip(&their_rules) {
-            assert_eq!(our, their, "`{}`", our.0);
-        }
-    });
+    sandboxed("nft_makes_the_same_of_our_text", || nft_makes_the_same(&everything()));
 }
 
 /// A transaction is all or nothing, and the answer says which command it was.

@@ -5,8 +5,9 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use pontoon_netlink::wire::{Message, Messages};
 use pontoon_nft::ruleset::Ruleset;
 use pontoon_nft::syntax::{
-    Chain, Command, CounterValue, CtField, DataType, Element, Elements, Family, Key, Match, Meta, Operand,
-    PortSide, Rule, Set, Statement, TableRef, Transport, Value, Verdict, shell_command,
+    Chain, Command, CounterValue, CtField, DataType, Element, Elements, Family, Ip6Field, Key, Match, Meta,
+    Operand, PayloadBase, PortSide, Rule, Set, SetOp, SetUpdate, Statement, TableRef, Transport, Value,
+    Verdict, shell_command,
 };
 use pontoon_nft::vm::{compile, decompile};
 use pontoon_nft::wire::{Answer, encode};
@@ -50,7 +51,35 @@ fn key_and_value() -> impl Strategy<Value = (Key, Operand)> {
         any::<u16>().prop_map(move |port| value(sport(Transport::Udp), Value::Port(port))),
         any::<u8>().prop_map(move |kind| value(Key::IcmpType, Value::IcmpType(kind))),
         any::<[u8; 6]>().prop_map(move |mac| value(Key::ETHER_SADDR, Value::Ether(mac))),
+        any::<u8>().prop_map(move |hops| value(Key::Ip6(Ip6Field::Hoplimit), Value::Byte(hops))),
+        raw().prop_flat_map(move |key| {
+            let len = key.data_type().size();
+            vec(any::<u8>(), len..=len).prop_map(move |bytes| value(key, Value::Other(bytes)))
+        }),
     ]
+}
+
+fn raw() -> impl Strategy<Value = Key> {
+    const BASES: [PayloadBase; 3] = [PayloadBase::Link, PayloadBase::Network, PayloadBase::Transport];
+    (proptest::sample::select(&BASES[..]), 0..300_u16, 1..=16_u8).prop_map(|(base, offset, len)| Key::Raw {
+        base,
+        offset,
+        len,
+    })
+}
+
+fn update() -> impl Strategy<Value = SetUpdate> {
+    const OPS: [SetOp; 3] = [SetOp::Add, SetOp::Update, SetOp::Delete];
+    let counter = any::<(u64, u64)>().prop_map(|(packets, bytes)| CounterValue { packets, bytes });
+    let keys = prop_oneof![Just(Key::IP_SADDR), Just(Key::L4PROTO), Just(Key::TH_SPORT), raw()];
+    (
+        proptest::sample::select(&OPS[..]),
+        name(),
+        vec(keys, 1..4),
+        proptest::option::of(1..1_000_000_u64),
+        proptest::option::of(counter),
+    )
+        .prop_map(|(op, set, key, timeout, counter)| SetUpdate { op, set, key, timeout, counter })
 }
 
 fn statement() -> impl Strategy<Value = Statement> {
@@ -62,6 +91,8 @@ fn statement() -> impl Strategy<Value = Statement> {
         1 => name().prop_map(|map| Statement::Vmap { key: vec![Key::IP_SADDR, Key::TCP_DPORT], map: map.into() }),
         1 => any::<(u64, u64)>().prop_map(|(packets, bytes)| Statement::Counter(CounterValue { packets, bytes })),
         1 => name().prop_map(|chain| Verdict::Jump(chain).into()),
+        1 => raw().prop_map(|key| Match::is_in([Key::IIFNAME, Key::ETHER_SADDR, key], "targets")),
+        1 => update().prop_map(Statement::Update),
         1 => Just(Statement::Notrack),
         1 => (name(), vec(any::<[u8; 4]>(), 0..4))
             .prop_map(|(name, words)| Statement::Unknown { name: format!("x{name}"), bytes: words.concat() }),
@@ -73,6 +104,29 @@ fn rule() -> impl Strategy<Value = Rule> {
 }
 
 fn set() -> impl Strategy<Value = Set> {
+    prop_oneof![3 => typed_set(), 1 => set_of_keys()]
+}
+
+fn set_of_keys() -> impl Strategy<Value = Set> {
+    let key = prop_oneof![
+        proptest::sample::select(&Meta::ALL[..]).prop_map(Key::Meta),
+        proptest::sample::select(&CtField::ALL[..]).prop_map(Key::Ct),
+        key_and_value().prop_map(|(key, _)| key),
+        raw(),
+    ];
+    (name(), vec(key, 1..=4), comment(), any::<bool>(), proptest::option::of(1..1_000_000_u64)).prop_map(
+        |(name, keys, comment, counter, default_timeout)| Set {
+            comment,
+            counter,
+            dynamic: true,
+            timeout: default_timeout.is_some(),
+            default_timeout,
+            ..Set::of_keys(name, keys)
+        },
+    )
+}
+
+fn typed_set() -> impl Strategy<Value = Set> {
     let types = || vec(proptest::sample::select(&DataType::NAMED[..]), 1..5);
     (name(), types(), proptest::option::of(types()), comment(), proptest::option::of(1..1000_u32)).prop_map(
         |(name, key, data, comment, size)| {
@@ -131,6 +185,24 @@ proptest! {
         prop_assert_eq!(&listed.comment, &comment);
         prop_assert_eq!(&listed.chains[0].chain, &chain);
         prop_assert_eq!(&listed.sets[0].set, &set);
+    }
+
+    /// Counters of elements come back from their encoding, with the other things that an element has.
+    #[test]
+    fn counters_come_back(
+        table in table(), comment in comment(), counted in any::<(u64, u64)>(), timeout in proptest::option::of(1..u64::MAX),
+        address in any::<u32>(), target in any::<u128>(),
+    ) {
+        let set = Set::of_keys("targets", [Key::IP_SADDR, Key::ND_TARGET]).counted();
+        let key = [Value::Ipv4(address.into()), Value::Other(target.to_be_bytes().to_vec())];
+        let element = Element { comment, timeout, ..Element::new(key) }.counter(counted.0, counted.1);
+        let commands = [
+            Command::AddTable { table: table.clone(), comment: None },
+            Command::AddSet { table: table.clone(), set },
+            Command::AddElements(Elements::new(table, "targets", [element.clone()])),
+        ];
+        let ruleset = Ruleset::from_answers(answers(&commands));
+        prop_assert_eq!(&ruleset.tables[0].sets[0].elements, &[element]);
     }
 
     /// Intervals come back from their encoding, however they touch each other.

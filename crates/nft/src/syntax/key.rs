@@ -29,6 +29,15 @@ pub enum Key {
     IcmpType,
     /// `icmpv6 type`
     Icmpv6Type,
+    /// Bytes of the packet that have no name here: `@th,64,128`. Nothing is checked before they are read.
+    Raw {
+        /// From where the offset counts.
+        base: PayloadBase,
+        /// The first byte.
+        offset: u16,
+        /// How many bytes, 1 to 64.
+        len: u8,
+    },
     /// The connection that the packet belongs to.
     Ct(CtField),
     /// A route lookup.
@@ -40,6 +49,18 @@ pub enum Key {
         /// What is asked.
         result: FibResult,
     },
+}
+
+/// Where a packet's offset counts from. Source: `enum nft_payload_bases`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PayloadBase {
+    /// The link-layer header.
+    Link,
+    /// The network header.
+    Network,
+    /// The transport header.
+    Transport,
 }
 
 /// Keys of `meta`. Source: `enum nft_meta_keys`.
@@ -80,6 +101,8 @@ pub enum IpField {
     Saddr,
     /// Destination address.
     Daddr,
+    /// How many more routers it may pass.
+    Ttl,
     /// Transport protocol.
     Protocol,
 }
@@ -94,6 +117,8 @@ pub enum Ip6Field {
     Daddr,
     /// The next header's protocol.
     Nexthdr,
+    /// How many more routers it may pass.
+    Hoplimit,
 }
 
 /// Fields of the Ethernet header.
@@ -227,6 +252,12 @@ impl Key {
     pub const TH_SPORT: Self = Self::Port { transport: Transport::Any, side: PortSide::Source };
     /// `th dport`
     pub const TH_DPORT: Self = Self::Port { transport: Transport::Any, side: PortSide::Destination };
+    /// The target address of a neighbour solicitation, a neighbour advertisement or a redirect.
+    ///
+    /// Newer versions of nft call it `icmpv6 taddr`; nft 1.0.6 reads and lists only this form, and the newer ones read it.
+    ///
+    /// Source: RFC 4861, sections 4.3 to 4.5.
+    pub const ND_TARGET: Self = Self::Raw { base: PayloadBase::Transport, offset: 8, len: 16 };
     /// `ct state`
     pub const CT_STATE: Self = Self::Ct(CtField::State);
     /// `ct status`
@@ -245,6 +276,8 @@ impl Key {
             Self::Ip6(Ip6Field::Saddr | Ip6Field::Daddr)
             | Self::Ct(CtField::OriginalIp6Saddr | CtField::OriginalIp6Daddr) => DataType::Ipv6Addr,
             Self::Ip(IpField::Protocol) | Self::Ip6(Ip6Field::Nexthdr) => DataType::InetProto,
+            Self::Ip(IpField::Ttl) | Self::Ip6(Ip6Field::Hoplimit) => DataType::Byte,
+            Self::Raw { len, .. } => DataType::integer(len as u32),
             Self::Ether(EtherField::Saddr | EtherField::Daddr)
             | Self::Arp(ArpField::SaddrEther | ArpField::DaddrEther) => DataType::EtherAddr,
             Self::Ether(EtherField::Type) => DataType::EtherType,

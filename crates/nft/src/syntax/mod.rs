@@ -11,7 +11,8 @@ mod value;
 
 pub use command::{Command, Elements};
 pub use key::{
-    ArpField, CtField, EtherField, FibAddress, FibResult, Ip6Field, IpField, Key, Meta, PortSide, Transport,
+    ArpField, CtField, EtherField, FibAddress, FibResult, Ip6Field, IpField, Key, Meta, PayloadBase,
+    PortSide, Transport,
 };
 pub use object::{
     Base, Chain, ChainKind, Element, ElementData, Family, Hook, Policy, Priority, Rule, Set, SetData,
@@ -20,8 +21,8 @@ pub use object::{
 pub use show::{RuleText, shell_command};
 pub use statement::{
     AddressRange, CounterValue, IcmpxCode, IpVersion, Limit, LimitKind, LimitUnit, LogLevel, MarkSource,
-    MarkTarget, Match, Nat, NatFlags, NatKind, NatTarget, Op, PortRange, Reject, Right, SetRef, Statement,
-    Verdict,
+    MarkTarget, Match, Nat, NatFlags, NatKind, NatTarget, Op, PortRange, Reject, Right, SetOp, SetRef,
+    SetUpdate, Statement, Verdict,
 };
 pub(crate) use value::prefix_mask;
 pub use value::{DataType, Operand, Value, ether_type, nf_proto, protocol};

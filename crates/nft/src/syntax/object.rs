@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::key::Key;
 use super::statement::{CounterValue, Statement, Verdict};
 use super::value::{DataType, Operand, Value};
 
@@ -180,6 +181,10 @@ pub struct Set {
     pub name: String,
     /// The types of a key's parts.
     pub key: Vec<DataType>,
+    /// The keys whose types they are (`typeof`), if it was declared so. Sets and maps to verdicts only.
+    ///
+    /// The only way to declare a set for [`Key::Raw`], whose type has no name.
+    pub key_of: Option<Vec<Key>>,
     /// What a map maps to.
     pub data: Option<SetData>,
     /// Elements may be prefixes and ranges.
@@ -206,6 +211,13 @@ impl Set {
         Self { name: name.into(), key: key.into(), ..Self::default() }
     }
 
+    /// A set of what `keys` have: `typeof KEY . KEY`.
+    pub fn of_keys(name: impl Into<String>, keys: impl Into<Vec<Key>>) -> Self {
+        let keys = keys.into();
+        let types: Vec<DataType> = keys.iter().map(|key| key.data_type()).collect();
+        Self { key_of: Some(keys), ..Self::new(name, types) }
+    }
+
     /// A map from `key` to `data`.
     pub fn map(
         name: impl Into<String>,
@@ -218,6 +230,29 @@ impl Set {
     /// A map from `key` to verdicts.
     pub fn verdict_map(name: impl Into<String>, key: impl Into<Vec<DataType>>) -> Self {
         Self { data: Some(SetData::Verdict), ..Self::new(name, key) }
+    }
+
+    /// The same set with elements that rules add, `size` of them at most.
+    #[must_use]
+    pub fn dynamic(mut self, size: u32) -> Self {
+        self.dynamic = true;
+        self.size = Some(size);
+        self
+    }
+
+    /// The same set with elements that expire after so many milliseconds if they do not say.
+    #[must_use]
+    pub fn expiring(mut self, milliseconds: u64) -> Self {
+        self.timeout = true;
+        self.default_timeout = Some(milliseconds);
+        self
+    }
+
+    /// The same set with a counter in each element.
+    #[must_use]
+    pub fn counted(mut self) -> Self {
+        self.counter = true;
+        self
     }
 
     /// The same set with prefixes and ranges allowed.
@@ -286,6 +321,14 @@ impl Element {
     #[must_use]
     pub fn verdict(mut self, verdict: Verdict) -> Self {
         self.data = Some(ElementData::Verdict(verdict));
+        self
+    }
+
+    /// The same element with a counter that has counted so much. The set should be [`counted`](Set::counted): nft
+    /// 1.0.6 reads a counter only there.
+    #[must_use]
+    pub fn counter(mut self, packets: u64, bytes: u64) -> Self {
+        self.counter = Some(CounterValue { packets, bytes });
         self
     }
 

@@ -4,15 +4,16 @@ use std::fmt::{self, Display, Formatter, Write};
 
 use super::command::{Command, Elements};
 use super::key::{
-    ArpField, CtField, EtherField, FibAddress, FibResult, Ip6Field, IpField, Key, Meta, PortSide, Transport,
+    ArpField, CtField, EtherField, FibAddress, FibResult, Ip6Field, IpField, Key, Meta, PayloadBase,
+    PortSide, Transport,
 };
 use super::object::{
     Base, Chain, ChainKind, Element, ElementData, Family, Hook, Policy, Rule, Set, SetData, TableRef,
 };
 use super::statement::{
     AddressRange, CounterValue, IcmpxCode, IpVersion, Limit, LimitKind, LimitUnit, LogLevel, MarkSource,
-    MarkTarget, Match, Nat, NatFlags, NatKind, NatTarget, Op, PortRange, Reject, Right, SetRef, Statement,
-    Verdict,
+    MarkTarget, Match, Nat, NatFlags, NatKind, NatTarget, Op, PortRange, Reject, Right, SetOp, SetRef,
+    SetUpdate, Statement, Verdict,
 };
 use super::value::{DataType, Operand, Value};
 
@@ -172,12 +173,17 @@ impl Display for Value {
             Self::DevGroup(number) => number.fmt(f),
             Self::IfType(number) => show_named(f, HARDWARE_TYPES, u32::from(*number)),
             Self::Boolean(yes) => f.write_str(if *yes { "exists" } else { "missing" }),
-            Self::Other(bytes) => {
-                f.write_str("0x")?;
-                bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-            }
+            Self::Byte(number) => number.fmt(f),
+            Self::Other(bytes) => show_integer(f, bytes),
         }
     }
+}
+
+/// `0x43`: nft writes a number of any length so.
+fn show_integer(f: &mut Formatter<'_>, bytes: &[u8]) -> fmt::Result {
+    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let significant = digits.trim_start_matches('0');
+    write!(f, "0x{}", if significant.is_empty() { "0" } else { significant })
 }
 
 type Names = &'static [(&'static str, u32)];
@@ -306,10 +312,12 @@ impl Display for Key {
             Self::Meta(meta) => meta.fmt(f),
             Self::Ip(IpField::Saddr) => f.write_str("ip saddr"),
             Self::Ip(IpField::Daddr) => f.write_str("ip daddr"),
+            Self::Ip(IpField::Ttl) => f.write_str("ip ttl"),
             Self::Ip(IpField::Protocol) => f.write_str("ip protocol"),
             Self::Ip6(Ip6Field::Saddr) => f.write_str("ip6 saddr"),
             Self::Ip6(Ip6Field::Daddr) => f.write_str("ip6 daddr"),
             Self::Ip6(Ip6Field::Nexthdr) => f.write_str("ip6 nexthdr"),
+            Self::Ip6(Ip6Field::Hoplimit) => f.write_str("ip6 hoplimit"),
             Self::Ether(EtherField::Saddr) => f.write_str("ether saddr"),
             Self::Ether(EtherField::Daddr) => f.write_str("ether daddr"),
             Self::Ether(EtherField::Type) => f.write_str("ether type"),
@@ -332,6 +340,14 @@ impl Display for Key {
             }
             Self::IcmpType => f.write_str("icmp type"),
             Self::Icmpv6Type => f.write_str("icmpv6 type"),
+            Self::Raw { base, offset, len } => {
+                let base = match base {
+                    PayloadBase::Link => "ll",
+                    PayloadBase::Network => "nh",
+                    PayloadBase::Transport => "th",
+                };
+                write!(f, "@{base},{},{}", u32::from(*offset) * 8, u32::from(*len) * 8)
+            }
             Self::Ct(field) => field.fmt(f),
             Self::Fib { address, iif, result } => {
                 f.write_str(match address {
@@ -685,6 +701,28 @@ fn show_set_mark(
     }
 }
 
+/// nft shows no values here: what the elements have counted is with them.
+fn show_update(out: &mut dyn Write, update: &SetUpdate, detail: Detail) -> fmt::Result {
+    let verb = match update.op {
+        SetOp::Add => "add",
+        SetOp::Update => "update",
+        SetOp::Delete => "delete",
+    };
+    write!(out, "{verb} @{} {{ {}", Shown(&update.set), joined(&update.key, " . "))?;
+    if let Some(timeout) = update.timeout {
+        write!(out, " timeout {}", duration(timeout))?;
+    }
+    match update.counter {
+        Some(counter) if detail == Detail::Command => {
+            out.write_char(' ')?;
+            show_counter(out, counter, detail)?;
+        }
+        Some(_) => out.write_str(" counter")?,
+        None => {}
+    }
+    out.write_str(" }")
+}
+
 fn show_statement(out: &mut dyn Write, family: Family, statement: &Statement, detail: Detail) -> fmt::Result {
     match statement {
         Statement::Match(of) => show_match(out, of, detail),
@@ -719,6 +757,7 @@ fn show_statement(out: &mut dyn Write, family: Family, statement: &Statement, de
         }
         Statement::Limit(limit) => write!(out, "{limit}"),
         Statement::SetMark { target, source } => show_set_mark(out, *target, source, detail),
+        Statement::Update(update) => show_update(out, update, detail),
         Statement::Notrack => out.write_str("notrack"),
         Statement::Unknown { name, .. } => write!(out, "<{}>", Shown(name)),
     }
@@ -773,17 +812,22 @@ pub(crate) fn show_set_type(set: &Set) -> Vec<String> {
         Some(SetData::Verdict) => " : verdict".to_owned(),
         Some(SetData::Values(types)) => format!(" : {}", joined(types, " . ")),
     };
-    lines.push(format!("type {}{data}", joined(&set.key, " . ")));
+    lines.push(match &set.key_of {
+        Some(keys) => format!("typeof {}{data}", joined(keys, " . ")),
+        None => format!("type {}{data}", joined(&set.key, " . ")),
+    });
     lines.extend(set.size.map(|size| format!("size {size}")));
-    lines.extend(set.counter.then(|| "counter".to_owned()));
     let mut flags = Vec::new();
     flags.extend(set.constant.then_some("constant"));
     flags.extend(set.dynamic.then_some("dynamic"));
     flags.extend(set.interval.then_some("interval"));
-    flags.extend((set.timeout && set.default_timeout.is_none()).then_some("timeout"));
+    // A default says as much, but nft leaves the flag out only if there is no other.
+    let implied = set.default_timeout.is_some();
+    flags.extend((set.timeout && !(implied && flags.is_empty())).then_some("timeout"));
     if !flags.is_empty() {
         lines.push(format!("flags {}", flags.join(",")));
     }
+    lines.extend(set.counter.then(|| "counter".to_owned()));
     lines.extend(set.default_timeout.map(|timeout| format!("timeout {}", duration(timeout))));
     lines.extend(set.comment.as_ref().map(|comment| format!("comment \"{}\"", Shown(comment))));
     lines

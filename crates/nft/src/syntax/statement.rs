@@ -59,6 +59,8 @@ pub enum Statement {
         /// To what.
         source: MarkSource,
     },
+    /// Adds what the packet has to a set, or removes it from there.
+    Update(SetUpdate),
     /// Keeps connection tracking off the packet.
     Notrack,
     /// An expression that this crate does not know, as the kernel gave it.
@@ -403,6 +405,65 @@ pub enum MarkSource {
         /// A map to marks.
         map: SetRef,
     },
+}
+
+/// A change of a set's elements by a rule: `update @served { ip saddr . th sport timeout 1m counter }`.
+///
+/// The set must be [`dynamic`](super::Set::dynamic); the kernel gives it room for 65,535 elements if it has no size.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetUpdate {
+    /// What is done.
+    pub op: SetOp,
+    /// A set of the same table, by its name. Not a map.
+    pub set: String,
+    /// The parts of the element.
+    pub key: Vec<Key>,
+    /// After how many milliseconds the element expires, if not after the set's default.
+    pub timeout: Option<u64>,
+    /// The element has a counter, which starts with this value.
+    ///
+    /// A set whose declaration has a counter gives one to every element. Rules that say so again are accepted, and come
+    /// back from the kernel without it.
+    pub counter: Option<CounterValue>,
+}
+
+/// What a rule does with an element. Source: `enum nft_dynset_ops`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SetOp {
+    /// Adds it if it is not there.
+    Add,
+    /// Adds it, or lets its time begin again.
+    Update,
+    /// Removes it.
+    Delete,
+}
+
+impl SetUpdate {
+    /// `OP @SET { KEY . KEY }`
+    pub fn new(op: SetOp, set: impl Into<String>, key: impl Into<Vec<Key>>) -> Self {
+        Self { op, set: set.into(), key: key.into(), timeout: None, counter: None }
+    }
+
+    /// The same with a time to live in milliseconds.
+    #[must_use]
+    pub fn timeout(mut self, milliseconds: u64) -> Self {
+        self.timeout = Some(milliseconds);
+        self
+    }
+
+    /// The same with a counter that starts at zero.
+    #[must_use]
+    pub fn counter(mut self) -> Self {
+        self.counter = Some(CounterValue::default());
+        self
+    }
+}
+
+impl From<SetUpdate> for Statement {
+    fn from(update: SetUpdate) -> Self {
+        Self::Update(update)
+    }
 }
 
 impl From<Match> for Statement {

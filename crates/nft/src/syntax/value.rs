@@ -39,6 +39,9 @@ pub mod nf_proto {
     pub const IPV6: u8 = 10;
 }
 
+/// `TYPE_INTEGER`, of any length.
+const INTEGER: u32 = 4;
+
 /// The type of a constant, a key or a set's part.
 ///
 /// Source: `enum datatypes` in nft's `include/datatype.h`; the numbers are what nft stores with a set.
@@ -87,6 +90,8 @@ pub enum DataType {
     IfType,
     /// Yes or no, as a route lookup answers: a whole register.
     Boolean,
+    /// A number of one byte, such as a hop limit.
+    Byte,
     /// A type that this crate has no name for: nft's number, and how many bytes a value has.
     Other {
         /// nft's number of the type, or of the concatenation.
@@ -97,7 +102,7 @@ pub enum DataType {
 }
 
 impl DataType {
-    /// All types with a name.
+    /// All types with a name that a set can be declared with.
     pub const NAMED: [Self; 21] = [
         Self::Ifname,
         Self::Ipv4Addr,
@@ -121,6 +126,11 @@ impl DataType {
         Self::IfType,
         Self::Boolean,
     ];
+
+    /// The type of `len` bytes that are one number in network byte order.
+    pub const fn integer(len: u32) -> Self {
+        Self::Other { id: INTEGER, len }
+    }
 
     /// nft's number for the type.
     pub const fn id(self) -> u32 {
@@ -146,6 +156,7 @@ impl DataType {
             Self::FibAddrType => 38,
             Self::Boolean => 39,
             Self::Ifname => 41,
+            Self::Byte => INTEGER,
             Self::Other { id, .. } => id,
         }
     }
@@ -163,7 +174,8 @@ impl DataType {
             | Self::IcmpType
             | Self::Icmpv6Type
             | Self::CtDir
-            | Self::PktType => 1,
+            | Self::PktType
+            | Self::Byte => 1,
             Self::EtherType | Self::ArpOp | Self::InetService | Self::IfType => 2,
             Self::Ipv4Addr
             | Self::Mark
@@ -197,6 +209,8 @@ impl DataType {
                 | Self::InetService
                 | Self::IcmpType
                 | Self::Icmpv6Type
+                | Self::Byte
+                | Self::Other { id: INTEGER, .. }
         )
     }
 
@@ -229,7 +243,7 @@ impl DataType {
             Self::DevGroup => "devgroup",
             Self::IfType => "iface_type",
             Self::Boolean => "boolean",
-            Self::Other { .. } => "integer",
+            Self::Byte | Self::Other { .. } => "integer",
         }
     }
 }
@@ -286,7 +300,9 @@ pub enum Value {
     IfType(u16),
     /// Yes or no.
     Boolean(bool),
-    /// Bytes of a type without a name here.
+    /// A number of one byte.
+    Byte(u8),
+    /// Bytes of a type without a name here, such as those of [`Key::Raw`](super::Key::Raw).
     Other(Vec<u8>),
 }
 
@@ -338,7 +354,8 @@ impl Value {
             Self::DevGroup(_) => DataType::DevGroup,
             Self::IfType(_) => DataType::IfType,
             Self::Boolean(_) => DataType::Boolean,
-            Self::Other(bytes) => DataType::Other { id: 0, len: bytes.len() as u32 },
+            Self::Byte(_) => DataType::Byte,
+            Self::Other(bytes) => DataType::integer(bytes.len() as u32),
         }
     }
 
@@ -366,7 +383,8 @@ impl Value {
             | Self::IcmpType(byte)
             | Self::Icmpv6Type(byte)
             | Self::CtDir(byte)
-            | Self::PktType(byte) => vec![*byte],
+            | Self::PktType(byte)
+            | Self::Byte(byte) => vec![*byte],
             Self::Boolean(yes) => u32::from(*yes).to_ne_bytes().to_vec(),
             Self::Port(number) | Self::EtherType(number) | Self::ArpOp(number) => {
                 number.to_be_bytes().to_vec()
@@ -414,6 +432,7 @@ impl Value {
                 1 => true,
                 _ => return None,
             }),
+            DataType::Byte => Self::Byte(byte()?),
             DataType::Other { len, .. } => Self::Other(bytes.get(..len as usize)?.to_vec()),
         })
     }

@@ -4,8 +4,8 @@ use super::context::Context;
 use super::insn::{CmpOp, Insn, Load, NatPart, SetName, Slot};
 use crate::syntax::{
     AddressRange, DataType, Element, ElementData, Family, IcmpxCode, IpVersion, Key, MarkSource, MarkTarget,
-    Match, Nat, NatTarget, Op, Operand, PortRange, Reject, Right, Rule, Set, SetData, SetRef, Statement,
-    Value, ether_type, protocol, statement_text,
+    Match, Nat, NatTarget, Op, Operand, PortRange, Reject, Right, Rule, Set, SetData, SetRef, SetUpdate,
+    Statement, Value, ether_type, protocol, statement_text,
 };
 
 /// A rule's instructions, and the sets of its own that they look into.
@@ -48,11 +48,19 @@ pub enum CompileError {
         /// The statement.
         statement: String,
     },
-    /// More than fits into the kernel's registers.
-    #[error("the key `{key}` is longer than 64 bytes")]
+    /// Nothing, or more than fits into the kernel's registers.
+    #[error("the key `{key}` is empty or longer than 64 bytes")]
     KeyTooLong {
         /// The parts.
         key: String,
+    },
+    /// A set of keys that nft keeps no record of, or of other types than its own.
+    #[error(
+        "a set cannot be declared as `typeof {keys}`: up to four keys of meta, ct and headers can, without data"
+    )]
+    BadTypeof {
+        /// The keys.
+        keys: String,
     },
     /// Ranges need values whose bytes are in order.
     #[error("a range of type {data_type} cannot be matched")]
@@ -218,6 +226,7 @@ impl Compiler {
             }
             Statement::Limit(limit) => self.emit(Insn::Limit(*limit)),
             Statement::SetMark { target, source } => self.set_mark(*target, source, statement)?,
+            Statement::Update(update) => self.update(update, statement)?,
             Statement::Notrack => self.emit(Insn::Notrack),
             Statement::Unknown { name, bytes } => {
                 self.emit(Insn::Unknown { name: name.clone(), bytes: bytes.clone() });
@@ -263,6 +272,9 @@ impl Compiler {
     fn dependencies(&mut self, key: Key) -> Result<(), CompileError> {
         if !self.context.can_have(key) {
             return Err(CompileError::NotInFamily { key, family: self.family });
+        }
+        if matches!(key, Key::Raw { len: 0 | 65.., .. }) {
+            return Err(CompileError::KeyTooLong { key: key.to_string() });
         }
         let needs = self.context.require(key);
         self.emit_needs(needs);
@@ -387,6 +399,16 @@ impl Compiler {
         let set = Set { key: types, data, interval, constant: true, ..Set::default() };
         self.program.sets.push(AnonymousSet { set, elements: elements.clone() });
         Ok(SetName::Anonymous(self.program.sets.len() - 1))
+    }
+
+    fn update(&mut self, update: &SetUpdate, statement: &Statement) -> Result<(), CompileError> {
+        if update.key.is_empty() {
+            return Err(CompileError::KeyCount { statement: statement_text(self.family, statement) });
+        }
+        self.load_key(&update.key)?;
+        let SetUpdate { op, set, timeout, counter, .. } = update.clone();
+        self.emit(Insn::Dynset { op, set, slot: 0, timeout, counter });
+        Ok(())
     }
 
     fn ports(&mut self, ports: PortRange, slot: Slot) -> NatPart {

@@ -2,12 +2,12 @@
 
 use super::compile::{check_log_prefix, check_value, compile};
 use super::context::Context;
-use super::insn::{CmpOp, Insn, Load, NatPart, PayloadBase, SetName, Slot};
+use super::insn::{CmpOp, Insn, Load, NatPart, SetName, Slot};
 use crate::syntax::{
     AddressRange, ArpField, CtField, DataType, EtherField, Family, FibAddress, FibResult, IcmpxCode,
     Ip6Field, IpField, IpVersion, Key, MarkSource, MarkTarget, Match, Meta, Nat, NatFlags, NatKind,
-    NatTarget, Op, Operand, PortRange, PortSide, Reject, Right, Rule, SetRef, Statement, Transport, Value,
-    ether_type, protocol,
+    NatTarget, Op, Operand, PayloadBase, PortRange, PortSide, Reject, Right, Rule, SetRef, SetUpdate,
+    Statement, Transport, Value, ether_type, protocol,
 };
 
 /// The statements that `insns` are, in a table of `family`, in canonical form.
@@ -147,9 +147,12 @@ fn comparison(load: Load, rest: &[Insn], context: &Context) -> Option<(Statement
         }
         [Insn::Cmp { slot: 0, op, data }, ..] => {
             let op = equality(*op)?;
-            let (key, operand) = match key_of(load, context) {
+            let (key, operand) = match named(load, context) {
                 Some(key) => (key, Operand::Value(exact(key, data)?)),
-                None => short_prefix(load, data, context)?,
+                None => short_prefix(load, data, context).or_else(|| {
+                    let key = raw(load)?;
+                    Some((key, Operand::Value(exact(key, data)?)))
+                })?,
             };
             Some((plain(key, None, op, operand), 1))
         }
@@ -233,7 +236,10 @@ fn masked(key: Key, mask: &[u8], op: Op, data: &[u8]) -> Option<(Option<Value>, 
     }
 }
 
-/// A lookup of what the loads have put side by side.
+/// How many registers there are.
+const REGISTERS: usize = 16;
+
+/// A lookup of what the loads have put side by side, or an element that they are.
 fn lookup(loads: &[(Load, Slot)], rest: &[Insn], context: &Context) -> Option<(Statement, usize)> {
     let mut context = *context;
     let mut key = Vec::new();
@@ -251,7 +257,14 @@ fn lookup(loads: &[(Load, Slot)], rest: &[Insn], context: &Context) -> Option<(S
         SetName::Named(name) => Some(SetRef::Named(name.clone())),
         SetName::Anonymous(_) => None,
     };
+    if expected > REGISTERS {
+        return None;
+    }
     match rest {
+        [Insn::Dynset { op, set, slot: 0, timeout, counter }, ..] => {
+            let (op, set, timeout, counter) = (*op, set.clone(), *timeout, *counter);
+            Some((Statement::Update(SetUpdate { op, set, key, timeout, counter }), 1))
+        }
         [Insn::Lookup { set, slot: 0, negated }, ..] => {
             let op = if *negated { Op::Ne } else { Op::Eq };
             Some((Statement::Match(Match { key, mask: None, op, right: Right::Set(name(set)?) }), 1))
@@ -354,10 +367,11 @@ fn constant_nat(
     same.then_some(statement)
 }
 
-fn network_keys() -> Vec<Key> {
+/// The fields of network headers.
+pub(crate) fn network_keys() -> Vec<Key> {
     let mut keys = Vec::new();
-    keys.extend([IpField::Saddr, IpField::Daddr, IpField::Protocol].map(Key::Ip));
-    keys.extend([Ip6Field::Saddr, Ip6Field::Daddr, Ip6Field::Nexthdr].map(Key::Ip6));
+    keys.extend([IpField::Saddr, IpField::Daddr, IpField::Ttl, IpField::Protocol].map(Key::Ip));
+    keys.extend([Ip6Field::Saddr, Ip6Field::Daddr, Ip6Field::Nexthdr, Ip6Field::Hoplimit].map(Key::Ip6));
     keys.extend(
         [
             ArpField::Operation,
@@ -397,6 +411,17 @@ fn belongs(key: Key, context: &Context) -> bool {
     context.can_have(key) && context.require(key).is_empty()
 }
 
+/// The key that `load` reads: by its name if it has one here.
 fn key_of(load: Load, context: &Context) -> Option<Key> {
+    named(load, context).or_else(|| raw(load))
+}
+
+/// Bytes without a name, as many as registers hold.
+fn raw(load: Load) -> Option<Key> {
+    let Load::Payload { base, offset, len: len @ 1..=64 } = load else { return None };
+    Some(Key::Raw { base, offset: u16::try_from(offset).ok()?, len: u8::try_from(len).ok()? })
+}
+
+fn named(load: Load, context: &Context) -> Option<Key> {
     all_keys().into_iter().find(|key| Load::of(*key) == load && belongs(*key, context))
 }

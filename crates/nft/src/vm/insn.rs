@@ -2,7 +2,7 @@
 
 use crate::syntax::{
     ArpField, CounterValue, CtField, EtherField, FibAddress, FibResult, Ip6Field, IpField, IpVersion, Key,
-    Limit, LogLevel, MarkTarget, Meta, NatFlags, NatKind, PortSide, Verdict,
+    Limit, LogLevel, MarkTarget, Meta, NatFlags, NatKind, PayloadBase, PortSide, SetOp, Verdict,
 };
 
 /// One of the sixteen 32-bit registers, counted from 0.
@@ -73,6 +73,19 @@ pub enum Insn {
         slot: Slot,
         /// The first register for the data.
         into: Slot,
+    },
+    /// Adds the registers to a set, or removes them from there. Source: `enum nft_dynset_attributes`.
+    Dynset {
+        /// What is done.
+        op: SetOp,
+        /// The set's name.
+        set: String,
+        /// The first register of the element.
+        slot: Slot,
+        /// Its time to live in milliseconds.
+        timeout: Option<u64>,
+        /// What its counter starts with.
+        counter: Option<CounterValue>,
     },
     /// Puts a constant into registers.
     Immediate {
@@ -207,17 +220,6 @@ pub enum Load {
     },
 }
 
-/// Where a packet's offset counts from. Source: `enum nft_payload_bases`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum PayloadBase {
-    /// The link-layer header.
-    Link,
-    /// The network header.
-    Network,
-    /// The transport header.
-    Transport,
-}
-
 const fn payload(base: PayloadBase, offset: u32, len: u32) -> Load {
     Load::Payload { base, offset, len }
 }
@@ -230,10 +232,12 @@ impl Load {
             Key::Meta(meta) => Self::Meta(meta_number(meta)),
             Key::Ip(IpField::Saddr) => payload(Network, 12, 4),
             Key::Ip(IpField::Daddr) => payload(Network, 16, 4),
+            Key::Ip(IpField::Ttl) => payload(Network, 8, 1),
             Key::Ip(IpField::Protocol) => payload(Network, 9, 1),
             Key::Ip6(Ip6Field::Saddr) => payload(Network, 8, 16),
             Key::Ip6(Ip6Field::Daddr) => payload(Network, 24, 16),
             Key::Ip6(Ip6Field::Nexthdr) => payload(Network, 6, 1),
+            Key::Ip6(Ip6Field::Hoplimit) => payload(Network, 7, 1),
             Key::Ether(EtherField::Daddr) => payload(Link, 0, 6),
             Key::Ether(EtherField::Saddr) => payload(Link, 6, 6),
             Key::Ether(EtherField::Type) => payload(Link, 12, 2),
@@ -245,6 +249,7 @@ impl Load {
             Key::Port { side: PortSide::Source, .. } => payload(Transport, 0, 2),
             Key::Port { side: PortSide::Destination, .. } => payload(Transport, 2, 2),
             Key::IcmpType | Key::Icmpv6Type => payload(Transport, 0, 1),
+            Key::Raw { base, offset, len } => payload(base, offset as u32, len as u32),
             Key::Ct(field) => ct_load(field),
             Key::Fib { address, iif, result } => fib_load(address, iif, result),
         }

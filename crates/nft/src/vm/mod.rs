@@ -11,8 +11,10 @@ mod context;
 mod decompile;
 mod insn;
 
+pub use crate::syntax::PayloadBase;
 pub use compile::{AnonymousSet, CompileError, Program, compile};
 pub use decompile::decompile;
-pub use insn::{CmpOp, Insn, Load, NatPart, PayloadBase, SetName, Slot};
+pub use insn::{CmpOp, Insn, Load, NatPart, SetName, Slot};
 
 pub(crate) use compile::{check_comment, check_element_part};
+pub(crate) use decompile::network_keys;

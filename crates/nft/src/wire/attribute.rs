@@ -79,6 +79,7 @@ pub(super) mod set {
     pub(in crate::wire) const USERDATA: u16 = 13;
     pub(in crate::wire) const HANDLE: u16 = 16;
     pub(in crate::wire) const EXPR: u16 = 17;
+    pub(in crate::wire) const EXPRESSIONS: u16 = 18;
     pub(in crate::wire) const DESC_SIZE: u16 = 1;
     pub(in crate::wire) const DESC_CONCAT: u16 = 2;
     pub(in crate::wire) const FIELD_LEN: u16 = 1;
@@ -109,6 +110,7 @@ pub(super) mod element {
     pub(in crate::wire) const USERDATA: u16 = 6;
     pub(in crate::wire) const EXPR: u16 = 7;
     pub(in crate::wire) const KEY_END: u16 = 10;
+    pub(in crate::wire) const EXPRESSIONS: u16 = 11;
 
     pub(in crate::wire) const INTERVAL_END: u32 = 1;
 }

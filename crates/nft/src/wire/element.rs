@@ -6,7 +6,7 @@
 use pontoon_netlink::wire::{Attr, Body};
 
 use super::attribute::{LIST_ELEM, data, element as attribute};
-use super::expression::{OwnSets, find, read_verdict, write, write_verdict};
+use super::expression::{OwnSets, counter_among, find, read_verdict, stateful, write, write_verdict};
 use super::user_data;
 use crate::syntax::{CounterValue, DataType, Element, ElementData, Operand, Set, SetData, Value};
 use crate::vm::Insn;
@@ -162,10 +162,7 @@ pub(super) fn read(attr: &Attr<'_>) -> RawElement {
     let value =
         |kind| get(kind).and_then(|attr: Attr<'_>| Some(find(attr.nested(), data::VALUE)?.value.to_vec()));
     let verdict = || read_verdict(&find(get(attribute::DATA)?.nested(), data::VERDICT)?);
-    let counter = get(attribute::EXPR).and_then(|attr| match super::expression::read(&attr)? {
-        Insn::Counter(counter) => Some(counter),
-        _ => None,
-    });
+    let counter = counter_among(&stateful(get(attribute::EXPR), get(attribute::EXPRESSIONS)));
     RawElement {
         key: value(attribute::KEY).unwrap_or_default(),
         key_end: value(attribute::KEY_END),

@@ -299,11 +299,7 @@ impl Writer {
 
     fn new_set(&mut self, index: usize, table: &TableRef, set: &Set) -> Result<(), CompileError> {
         check_comment(set.comment.as_deref())?;
-        if set.interval
-            && let Some(data_type) = set.key.iter().copied().find(|part| !part.has_intervals())
-        {
-            return Err(CompileError::NoRange { data_type });
-        }
+        set_wire::check(set)?;
         self.write_set(index, table, set, 0);
         Ok(())
     }

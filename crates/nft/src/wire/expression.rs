@@ -4,7 +4,8 @@ use pontoon_netlink::wire::{Attr, Attrs, Body};
 
 use super::attribute::{LIST_ELEM, data};
 use crate::syntax::{
-    CounterValue, IpVersion, Limit, LimitKind, LimitUnit, LogLevel, MarkTarget, NatFlags, NatKind, Verdict,
+    CounterValue, IpVersion, Limit, LimitKind, LimitUnit, LogLevel, MarkTarget, NatFlags, NatKind, SetOp,
+    Verdict,
 };
 use crate::vm::{CmpOp, Insn, Load, NatPart, PayloadBase, SetName, Slot};
 
@@ -112,6 +113,7 @@ fn name(insn: &Insn) -> &str {
         Insn::Cmp { .. } => "cmp",
         Insn::Range { .. } => "range",
         Insn::Lookup { .. } | Insn::LookupVerdict { .. } | Insn::LookupData { .. } => "lookup",
+        Insn::Dynset { .. } => "dynset",
         Insn::Immediate { .. } | Insn::Verdict(_) => "immediate",
         Insn::Counter(_) => "counter",
         Insn::Nat { .. } => "nat",
@@ -154,6 +156,17 @@ fn write_data(body: &mut Body<'_>, insn: &Insn, own: &OwnSets<'_>) {
         }
         Insn::LookupVerdict { map, slot } => write_lookup(body, map, *slot, Some(VERDICT_REGISTER), own),
         Insn::LookupData { map, slot, into } => write_lookup(body, map, *slot, Some(register(*into)), own),
+        Insn::Dynset { op, set, slot, timeout, counter } => {
+            body.str(dynset::SET_NAME, set);
+            body.u32_be(dynset::OP, op_number(*op));
+            body.u32_be(dynset::SREG_KEY, register(*slot));
+            if let Some(timeout) = timeout {
+                body.u64_be(dynset::TIMEOUT, *timeout);
+            }
+            if let Some(counter) = counter {
+                body.nest(dynset::EXPR, |body| write(body, &Insn::Counter(*counter), own));
+            }
+        }
         Insn::Immediate { slot, data } => {
             body.u32_be(1, register(*slot));
             write_value(body, 2, data);
@@ -261,6 +274,20 @@ fn write_part(body: &mut Body<'_>, part: Option<NatPart>, min: u16, max: u16) {
     }
 }
 
+/// `NFTA_DYNSET_…`
+mod dynset {
+    pub(super) const SET_NAME: u16 = 1;
+    pub(super) const OP: u16 = 3;
+    pub(super) const SREG_KEY: u16 = 4;
+    pub(super) const SREG_DATA: u16 = 5;
+    pub(super) const TIMEOUT: u16 = 6;
+    pub(super) const EXPR: u16 = 7;
+    pub(super) const FLAGS: u16 = 9;
+    pub(super) const EXPRESSIONS: u16 = 10;
+    /// `NFT_DYNSET_F_INV`
+    pub(super) const INVERTED: u32 = 1;
+}
+
 /// Source: `include/uapi/linux/netfilter/nf_nat.h`. The kernel adds `MAP_IPS` where there are addresses.
 mod nat_flag {
     pub(super) const MAP_IPS: u32 = 1;
@@ -318,6 +345,7 @@ const LEVELS: [LogLevel; 8] = [
     LogLevel::Info,
     LogLevel::Debug,
 ];
+const SET_OPS: [SetOp; 3] = [SetOp::Add, SetOp::Update, SetOp::Delete];
 const CMP_OPS: [CmpOp; 4] = [CmpOp::Eq, CmpOp::Neq, CmpOp::Lte, CmpOp::Gte];
 const BASES: [PayloadBase; 3] = [PayloadBase::Link, PayloadBase::Network, PayloadBase::Transport];
 
@@ -342,6 +370,15 @@ const fn level_number(level: LogLevel) -> u32 {
         LogLevel::Notice => 5,
         LogLevel::Info => 6,
         LogLevel::Debug => 7,
+    }
+}
+
+/// Source: `enum nft_dynset_ops`.
+const fn op_number(op: SetOp) -> u32 {
+    match op {
+        SetOp::Add => 0,
+        SetOp::Update => 1,
+        SetOp::Delete => 2,
     }
 }
 
@@ -440,6 +477,7 @@ fn known(name: &str, fields: &Fields<'_>) -> Option<Insn> {
             last: fields.value(4)?,
         },
         "lookup" => read_lookup(fields)?,
+        "dynset" => read_dynset(fields)?,
         "immediate" => read_immediate(fields)?,
         "counter" => Insn::Counter(CounterValue { bytes: fields.u64(1)?, packets: fields.u64(2)? }),
         "nat" => read_nat(fields)?,
@@ -503,6 +541,43 @@ fn read_lookup(fields: &Fields<'_>) -> Option<Insn> {
         Some(attr) if attr.u32_be()? == VERDICT_REGISTER => Some(Insn::LookupVerdict { map: set, slot }),
         Some(_) => Some(Insn::LookupData { map: set, slot, into: fields.slot(3)? }),
     }
+}
+
+fn read_dynset(fields: &Fields<'_>) -> Option<Insn> {
+    // What a map's element would map to, and going on when the set is full, have no statement here.
+    if fields.has(dynset::SREG_DATA) || fields.u32(dynset::FLAGS).unwrap_or(0) & dynset::INVERTED != 0 {
+        return None;
+    }
+    let number = fields.u32(dynset::OP)?;
+    let timeout = if fields.has(dynset::TIMEOUT) { fields.u64(dynset::TIMEOUT)? } else { 0 };
+    let (one, list) = (fields.get(dynset::EXPR), fields.get(dynset::EXPRESSIONS));
+    let counter = match stateful(one, list).as_slice() {
+        [] if one.is_none() && list.is_none() => None,
+        [Insn::Counter(counter)] => Some(*counter),
+        _ => return None,
+    };
+    Some(Insn::Dynset {
+        op: SET_OPS.into_iter().find(|op| op_number(*op) == number)?,
+        set: fields.get(dynset::SET_NAME)?.str()?.to_owned(),
+        slot: fields.slot(dynset::SREG_KEY)?,
+        timeout: Some(timeout).filter(|timeout| *timeout != 0),
+        counter,
+    })
+}
+
+/// The expressions that a set, an element or a change of one has: one in an attribute, or several in a list.
+pub(super) fn stateful(one: Option<Attr<'_>>, list: Option<Attr<'_>>) -> Vec<Insn> {
+    let mut insns: Vec<Insn> = one.iter().filter_map(read).collect();
+    insns.extend(list.iter().flat_map(read_list));
+    insns
+}
+
+/// What the first counter of these has counted.
+pub(super) fn counter_among(insns: &[Insn]) -> Option<CounterValue> {
+    insns.iter().find_map(|insn| match insn {
+        Insn::Counter(counter) => Some(*counter),
+        _ => None,
+    })
 }
 
 fn read_immediate(fields: &Fields<'_>) -> Option<Insn> {

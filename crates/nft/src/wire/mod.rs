@@ -13,6 +13,7 @@ mod encode;
 mod expression;
 mod question;
 mod set;
+mod typeof_key;
 mod user_data;
 
 pub use answer::{Answer, ChainEntry, ElementsEntry, RuleEntry, SetEntry, TableEntry};

@@ -3,9 +3,11 @@
 use pontoon_netlink::wire::{Attr, Attrs, Body};
 
 use super::attribute::{data, set as attribute};
-use super::expression::find;
+use super::expression::{find, stateful};
+use super::typeof_key::write_keys;
 use super::user_data;
-use crate::syntax::{DataType, Set, SetData};
+use crate::syntax::{DataType, Key, Set, SetData};
+use crate::vm::{CompileError, Insn};
 
 /// Bits that each part takes in the number of a concatenation's type. Source: `TYPE_BITS` in nft's datatype.h.
 const TYPE_BITS: u32 = 6;
@@ -39,6 +41,30 @@ fn types_of(number: u32, len: u32) -> Vec<DataType> {
     known
         .filter(|parts| !parts.is_empty() && length(parts) == len)
         .unwrap_or_else(|| vec![DataType::Other { id: number, len }])
+}
+
+/// Whether a set with this type may have been declared with `keys`.
+fn have_type(keys: &[Key], number: u32, len: u32) -> bool {
+    let types: Vec<DataType> = keys.iter().map(|key| key.data_type()).collect();
+    type_number(&types) == number && length(&types) == len
+}
+
+/// Checks that the kernel and nft can be told what the set's keys are.
+pub(super) fn check(set: &Set) -> Result<(), CompileError> {
+    if set.interval
+        && let Some(data_type) = set.key.iter().copied().find(|part| !part.has_intervals())
+    {
+        return Err(CompileError::NoRange { data_type });
+    }
+    let Some(keys) = &set.key_of else { return Ok(()) };
+    let has_values = matches!(set.data, Some(SetData::Values(_)));
+    let same_types = keys.iter().map(|key| key.data_type()).eq(set.key.iter().copied());
+    if same_types && !has_values && write_keys(keys).is_some() {
+        return Ok(());
+    }
+    Err(CompileError::BadTypeof {
+        keys: keys.iter().map(ToString::to_string).collect::<Vec<_>>().join(" . "),
+    })
 }
 
 /// Writes everything of a set but table, name and id.
@@ -98,6 +124,11 @@ fn write_concat(body: &mut Body<'_>, key: &[DataType]) {
     });
 }
 
+/// A declaration's counter needs no values.
+fn is_counter(insn: &Insn) -> bool {
+    matches!(insn, Insn::Counter(_)) || matches!(insn, Insn::Unknown { name, .. } if name == "counter")
+}
+
 /// Reads a set, and whether it is a rule's own.
 pub(super) fn read(attrs: Attrs<'_>) -> Option<(Set, bool)> {
     let get = |kind| find(attrs.clone(), kind);
@@ -110,10 +141,18 @@ pub(super) fn read(attrs: Attrs<'_>) -> Option<(Set, bool)> {
     });
     let description = get(attribute::DESC);
     let size = description.and_then(|attr| find(attr.nested(), attribute::DESC_SIZE)?.u32_be());
-    let expression = get(attribute::EXPR).and_then(|attr| find(attr.nested(), data::EXPR_NAME)?.str());
+    let stateful = stateful(get(attribute::EXPR), get(attribute::EXPRESSIONS));
+    let user_data = get(attribute::USERDATA).map_or(&[][..], |attr| attr.value);
+    let (key_type, key_len) = (number(attribute::KEY_TYPE)?, number(attribute::KEY_LEN)?);
+    let key_of =
+        user_data::read_set_keys(user_data, data.as_ref()).filter(|keys| have_type(keys, key_type, key_len));
     let set = Set {
         name: get(attribute::NAME)?.str()?.to_owned(),
-        key: types_of(number(attribute::KEY_TYPE)?, number(attribute::KEY_LEN)?),
+        key: match &key_of {
+            Some(keys) => keys.iter().map(|key| key.data_type()).collect(),
+            None => types_of(key_type, key_len),
+        },
+        key_of,
         data,
         interval: has(attribute::INTERVAL),
         constant: has(attribute::CONSTANT),
@@ -123,8 +162,8 @@ pub(super) fn read(attrs: Attrs<'_>) -> Option<(Set, bool)> {
             .and_then(|attr| attr.u64_be())
             .filter(|timeout| *timeout != 0),
         size,
-        counter: expression == Some("counter"),
-        comment: get(attribute::USERDATA).and_then(|attr| user_data::read_set_comment(attr.value)),
+        counter: stateful.iter().any(is_counter),
+        comment: user_data::read_set_comment(user_data),
     };
     Some((set, has(attribute::ANONYMOUS)))
 }

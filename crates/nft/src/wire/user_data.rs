@@ -2,7 +2,8 @@
 //!
 //! A sequence of type (1 byte), length (1 byte), value. Source: libnftnl's `include/libnftnl/udata.h`.
 
-use crate::syntax::{DataType, Set, SetData};
+use super::typeof_key::{read_keys, write_keys, write_verdict};
+use crate::syntax::{DataType, Key, Set, SetData};
 
 /// The comment's type with tables, chains, rules and elements.
 const COMMENT: u8 = 0;
@@ -10,6 +11,10 @@ const COMMENT: u8 = 0;
 const SET_KEY_BYTE_ORDER: u8 = 0;
 /// `NFTNL_UDATA_SET_DATABYTEORDER`
 const SET_DATA_BYTE_ORDER: u8 = 1;
+/// `NFTNL_UDATA_SET_KEY_TYPEOF`
+const SET_KEY_TYPEOF: u8 = 3;
+/// `NFTNL_UDATA_SET_DATA_TYPEOF`
+const SET_DATA_TYPEOF: u8 = 4;
 /// `NFTNL_UDATA_SET_DATA_INTERVAL`
 const SET_DATA_INTERVAL: u8 = 6;
 /// `NFTNL_UDATA_SET_COMMENT`
@@ -19,7 +24,8 @@ const ELEMENT_FLAGS: u8 = 1;
 /// `NFTNL_SET_ELEM_F_INTERVAL_OPEN`: an interval without an end.
 const INTERVAL_OPEN: u32 = 1;
 
-fn push(bytes: &mut Vec<u8>, kind: u8, value: &[u8]) {
+/// Appends a value.
+pub(super) fn push(bytes: &mut Vec<u8>, kind: u8, value: &[u8]) {
     // Comments are checked to be short before they come here.
     let len = value.len().min(255);
     bytes.push(kind);
@@ -33,7 +39,8 @@ fn push_text(bytes: &mut Vec<u8>, kind: u8, text: &str) {
     push(bytes, kind, &value);
 }
 
-fn find(bytes: &[u8], wanted: u8) -> Option<&[u8]> {
+/// The first value of a kind.
+pub(super) fn find(bytes: &[u8], wanted: u8) -> Option<&[u8]> {
     let mut rest = bytes;
     while let [kind, len, more @ ..] = rest {
         let value = more.get(..usize::from(*len))?;
@@ -96,10 +103,26 @@ pub(super) fn set(set: &Set) -> Vec<u8> {
         push(&mut bytes, SET_DATA_BYTE_ORDER, &order.to_ne_bytes());
         push(&mut bytes, SET_DATA_INTERVAL, &0_u32.to_ne_bytes());
     }
+    if let Some(keys) = set.key_of.as_deref().and_then(write_keys) {
+        push(&mut bytes, SET_KEY_TYPEOF, &keys);
+        if set.data == Some(SetData::Verdict) {
+            push(&mut bytes, SET_DATA_TYPEOF, &write_verdict());
+        }
+    }
     if let Some(comment) = &set.comment {
         push_text(&mut bytes, SET_COMMENT, comment);
     }
     bytes
+}
+
+/// The keys that a set with this data was declared with, if it was by keys that are known here.
+pub(super) fn read_set_keys(bytes: &[u8], data: Option<&SetData>) -> Option<Vec<Key>> {
+    let of_data = match data {
+        None => true,
+        Some(SetData::Verdict) => find(bytes, SET_DATA_TYPEOF) == Some(&write_verdict()),
+        Some(SetData::Values(_)) => false,
+    };
+    read_keys(find(bytes, SET_KEY_TYPEOF)?).filter(|_| of_data)
 }
 
 /// The comment of a set.

@@ -1,5 +1,7 @@
 //! A throw-away network namespace for a test, and an nf_tables socket in it.
 
+pub(crate) mod compare;
+
 use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};

@@ -14,7 +14,7 @@ use pontoon_netlink::{Family as IpFamily, Prefix};
 use pontoon_nft::syntax::{
     Base, Chain, ChainKind, Command, CounterValue, DataType, Element, Elements, Family, Hook, Key, Limit,
     LimitKind, LimitUnit, Match, Nat, NatFlags, NatKind, NatTarget, Operand, Policy, Reject, Rule, Set,
-    SetRef, Statement, TableRef, Value, Verdict,
+    SetOp, SetRef, SetUpdate, Statement, TableRef, Value, Verdict,
 };
 use pontoon_nft::wire::encode;
 
@@ -362,6 +362,23 @@ fn rulesets() {
                 true,
                 vec![Element::new([Value::Ifname("veth*".into())]).verdict(Verdict::Goto("c".into()))],
             ),
+        ]),
+    );
+    let seen = [Key::IP_SADDR, Key::ND_TARGET];
+    answers(
+        "dynamic",
+        &with(vec![
+            Command::AddSet {
+                table: table.clone(),
+                set: Set::of_keys("seen", seen).dynamic(100).expiring(60_000).counted(),
+            },
+            elements(
+                "seen",
+                false,
+                vec![Element::new([address("10.0.0.1"), Value::Other(vec![0xfd; 16])]).counter(3, 180)],
+            ),
+            rule(vec![SetUpdate::new(SetOp::Update, "seen", seen).timeout(90_500).counter().into()]),
+            rule(vec![Match::is(Key::ND_TARGET, Value::Other(vec![0xfd; 16])), Verdict::Drop.into()]),
         ]),
     );
     answers(

@@ -2,9 +2,10 @@
 
 use pontoon_nft::syntax::{
     ArpField, CounterValue, CtField, EtherField, FibAddress, FibResult, Ip6Field, IpField, IpVersion, Key,
-    Limit, LimitKind, LimitUnit, LogLevel, MarkTarget, Meta, NatFlags, NatKind, PortSide, Transport, Verdict,
+    Limit, LimitKind, LimitUnit, LogLevel, MarkTarget, Meta, NatFlags, NatKind, PayloadBase, PortSide, SetOp,
+    Transport, Verdict,
 };
-use pontoon_nft::vm::{CmpOp, Insn, Load, NatPart, PayloadBase, SetName, Slot};
+use pontoon_nft::vm::{CmpOp, Insn, Load, NatPart, SetName, Slot};
 
 use crate::input::Cursor;
 
@@ -80,7 +81,14 @@ fn translation(cursor: &mut Cursor<'_>, insns: &mut Vec<Insn>) {
 }
 
 fn insn(cursor: &mut Cursor<'_>) -> Insn {
-    match cursor.byte() % 16 {
+    match cursor.byte() {
+        240.. => dynset(cursor),
+        byte => plain(byte % 16, cursor),
+    }
+}
+
+fn plain(kind: u8, cursor: &mut Cursor<'_>) -> Insn {
+    match kind {
         0 => Insn::Load { load: load(cursor), slot: slot(cursor) },
         1 => Insn::Bitwise { slot: slot(cursor), mask: data(cursor), xor: data(cursor) },
         2 => Insn::Cmp { slot: slot(cursor), op: op(cursor), data: data(cursor) },
@@ -109,7 +117,12 @@ fn insn(cursor: &mut Cursor<'_>) -> Insn {
 
 fn key(cursor: &mut Cursor<'_>) -> Key {
     let side = [PortSide::Source, PortSide::Destination];
-    match cursor.byte() % 10 {
+    let kind = match cursor.byte() {
+        240..248 => return cursor.pick(&[Key::Ip(IpField::Ttl), Key::Ip6(Ip6Field::Hoplimit)]),
+        248.. => return raw(cursor),
+        byte => byte % 10,
+    };
+    match kind {
         0 | 1 => Key::Meta(cursor.pick(&Meta::ALL)),
         2 => Key::Ct(cursor.pick(&CtField::ALL)),
         3 => Key::Ip(cursor.pick(&[IpField::Saddr, IpField::Daddr, IpField::Protocol])),
@@ -132,6 +145,14 @@ fn key(cursor: &mut Cursor<'_>) -> Key {
             iif: cursor.flag(),
             result: cursor.pick(&[FibResult::Type, FibResult::Oif, FibResult::Oifname, FibResult::Exists]),
         },
+    }
+}
+
+fn raw(cursor: &mut Cursor<'_>) -> Key {
+    Key::Raw {
+        base: cursor.pick(&[PayloadBase::Network, PayloadBase::Transport, PayloadBase::Link]),
+        offset: u16::from(cursor.byte() % 64),
+        len: 1 + cursor.byte() % 64,
     }
 }
 
@@ -204,9 +225,23 @@ fn set(cursor: &mut Cursor<'_>) -> SetName {
     SetName::Named(cursor.pick(&["s", "__set0", "blue"]).to_owned())
 }
 
+fn dynset(cursor: &mut Cursor<'_>) -> Insn {
+    Insn::Dynset {
+        op: cursor.pick(&[SetOp::Add, SetOp::Update, SetOp::Delete]),
+        set: text(cursor),
+        slot: if cursor.byte() < 224 { 0 } else { slot(cursor) },
+        timeout: cursor.flag().then(|| u64::from_ne_bytes(cursor.array())),
+        counter: cursor.flag().then(|| CounterValue { packets: u64::from(cursor.byte()), bytes: 60 }),
+    }
+}
+
 fn lookup(cursor: &mut Cursor<'_>) -> Insn {
     let (set, slot) = (set(cursor), if cursor.byte() < 224 { 0 } else { slot(cursor) });
-    match cursor.byte() % 3 {
+    let kind = match cursor.byte() {
+        192.. => return dynset(cursor),
+        byte => byte % 3,
+    };
+    match kind {
         0 => Insn::Lookup { set, slot, negated: cursor.flag() },
         1 => Insn::LookupVerdict { map: set, slot },
         _ => Insn::LookupData { map: set, slot, into: if cursor.byte() < 224 { 0 } else { 4 } },

@@ -15,7 +15,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use pontoon_model::op::{
-    FileOp, LinkOp, NeighbourOp, Netns as Where, NetnsOp, NetnsPlace, NftOp, Op, SysctlOp,
+    ConntrackOp, FileOp, LinkOp, NeighbourOp, Netns as Where, NetnsOp, NetnsPlace, NftOp, Op, SysctlOp,
 };
 use pontoon_model::sandbox::NetnsId;
 use pontoon_model::{Diagnose, Mac, Step};
@@ -23,6 +23,7 @@ use pontoon_netlink::link::LinkIndex;
 use pontoon_nft::syntax::Command;
 
 use crate::announce;
+use crate::conntrack;
 use crate::error::KernelError;
 use crate::file::{self, FileError};
 use crate::link as links;
@@ -336,6 +337,7 @@ impl Executor {
                 self.announce(netns, link.as_str(), *address, *mac).map_err(at)
             }
             Op::Nft(op) => self.nft(op).map_err(at),
+            Op::Conntrack(op) => self.conntrack(op).map_err(at),
             Op::Sysctl(op) => self.sysctl(op).map_err(at),
             Op::Netns(op) => self.netns(op).map_err(at),
             Op::File(op) => file(op).map_err(at),
@@ -435,11 +437,18 @@ impl Executor {
         Ok(nftables::table_exists(self.nft_socket()?, table)?)
     }
 
+    /// The socket for nftables and for connection tracking.
     fn nft_socket(&mut self) -> Result<&mut Socket, KernelError> {
         Ok(match &mut self.nft {
             Some(socket) => socket,
             empty => empty.insert(Socket::open(Protocol::Netfilter)?),
         })
+    }
+
+    fn conntrack(&mut self, op: &ConntrackOp) -> Result<(), Refusal> {
+        let ConntrackOp::Forget { flows } = op;
+        conntrack::forget(self.nft_socket()?, flows)?;
+        Ok(())
     }
 
     /// An announcement is a courtesy: that neighbours learn a little later is no reason to fail.

@@ -2,6 +2,7 @@
 pub mod address;
 pub mod announce;
 pub mod capability;
+pub mod conntrack;
 pub mod error;
 pub mod execute;
 pub mod file;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::mac::Mac;
 use crate::name::IfName;
+use crate::publish::Protocol;
 use crate::sandbox::NetnsId;
 
 /// Where a namespace can be found.
@@ -262,6 +263,42 @@ pub struct NftOp {
     pub commands: Vec<pontoon_nft::syntax::Command>,
 }
 
+/// Flows that connection tracking knows: packets that go between two ports, and their answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Flow {
+    /// Whose first packet was sent to a port, wherever it was led from there: a port of the host that was published, or
+    /// was not yet.
+    SentTo {
+        /// The protocol.
+        protocol: Protocol,
+        /// The address that it was sent to; `None` is every one, and `0.0.0.0` or `::` every one of that family.
+        address: Option<IpAddr>,
+        /// The port.
+        port: u16,
+    },
+    /// Whose answers come from here: those that lead to a container's port, whatever they were sent to.
+    AnsweredBy {
+        /// The protocol.
+        protocol: Protocol,
+        /// The container's address.
+        address: IpAddr,
+        /// The container's port.
+        port: u16,
+    },
+}
+
+/// Connection tracking in the host's namespace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ConntrackOp {
+    /// Forgets flows, so that their next packet meets the rules as a new one does: the rules that rewrite addresses are
+    /// asked for a flow's first packet only, and a flow of UDP goes on for as long as packets come. One that is not
+    /// there is not missed.
+    Forget {
+        /// Which.
+        flows: Vec<Flow>,
+    },
+}
+
 /// A kernel setting by file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SysctlOp {
@@ -327,6 +364,8 @@ pub enum Op {
     Neighbour(NeighbourOp),
     /// Of the nftables ruleset.
     Nft(NftOp),
+    /// Of connection tracking.
+    Conntrack(ConntrackOp),
     /// Of a kernel setting.
     Sysctl(SysctlOp),
     /// Of a namespace.
@@ -378,6 +417,7 @@ into_op!(
     Route: RouteOp,
     Neighbour: NeighbourOp,
     Nft: NftOp,
+    Conntrack: ConntrackOp,
     Sysctl: SysctlOp,
     Netns: NetnsOp,
     File: FileOp

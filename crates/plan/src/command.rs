@@ -1,12 +1,13 @@
-//! Plans as the commands that a person would have typed: `ip`, `bridge`, `nft`, `sysctl` and the shell's own.
+//! Plans as the commands that a person would have typed: `ip`, `bridge`, `nft`, `conntrack`, `sysctl` and the
+//! shell's own.
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 use pontoon_model::op::{
-    AddressOp, FileOp, LinkOp, LinkSettings, NeighbourOp, Netns, NetnsOp, NetnsPlace, NftOp, Op, RouteOp,
-    SysctlOp, VethPeer,
+    AddressOp, ConntrackOp, FileOp, Flow, LinkOp, LinkSettings, NeighbourOp, Netns, NetnsOp, NetnsPlace,
+    NftOp, Op, RouteOp, SysctlOp, VethPeer,
 };
 use pontoon_model::{IfName, Mac};
 use pontoon_nft::syntax::{Command, shell_command};
@@ -36,6 +37,7 @@ pub fn commands(op: &Op) -> Vec<String> {
         Op::Route(op) => vec![route(op)],
         Op::Neighbour(op) => vec![neighbour(op)],
         Op::Nft(op) => nft(op),
+        Op::Conntrack(ConntrackOp::Forget { flows }) => flows.iter().flat_map(forget).collect(),
         Op::Sysctl(op) => vec![sysctl(op)],
         Op::Netns(NetnsOp::Add { name, .. }) => vec![format!("ip netns add {}", quote(name))],
         Op::Netns(NetnsOp::Delete { name, .. }) => vec![format!("ip netns delete {}", quote(name))],
@@ -242,6 +244,27 @@ fn deletion(command: &Command) -> Command {
     }
 }
 
+/// conntrack(8) fails when it deletes nothing. Which family it takes when it is not told depends on its version.
+fn forget(flow: &Flow) -> Vec<String> {
+    let (families, protocol, which): (&[&str], _, _) = match flow {
+        Flow::SentTo { protocol, address, port } => {
+            let to = address.filter(|address| !address.is_unspecified());
+            let to = to.map_or_else(String::new, |address| format!(" --orig-dst {address}"));
+            let families = address.map_or(["ipv4", "ipv6"].as_slice(), family);
+            (families, protocol, format!("--orig-port-dst {port}{to}"))
+        }
+        Flow::AnsweredBy { protocol, address, port } => {
+            (family(*address), protocol, format!("--reply-src {address} --reply-port-src {port}"))
+        }
+    };
+    let command = |family: &&str| format!("conntrack -D -f {family} -p {protocol} {which} || true");
+    families.iter().map(command).collect()
+}
+
+fn family(address: IpAddr) -> &'static [&'static str] {
+    if address.is_ipv6() { &["ipv6"] } else { &["ipv4"] }
+}
+
 fn sysctl(op: &SysctlOp) -> String {
     within(&op.netns, &assignment(&op.key, &op.value))
 }
@@ -271,6 +294,8 @@ fn file(op: &FileOp) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use pontoon_model::publish::Protocol;
+
     use super::*;
 
     #[test]
@@ -279,6 +304,32 @@ mod tests {
         assert_eq!(quote("a b"), "'a b'");
         assert_eq!(quote(""), "''");
         assert_eq!(quote("it's"), r"'it'\''s'");
+    }
+
+    #[test]
+    fn flows_are_forgotten_whether_there_are_any_or_not() {
+        let protocol = Protocol::Udp;
+        let sent_to = |address: Option<&str>| Flow::SentTo {
+            protocol,
+            address: address.map(|address| address.parse().unwrap()),
+            port: 8080,
+        };
+        let any = "--orig-port-dst 8080";
+        let typed = |flow: &Flow| forget(flow).join("\n");
+        assert_eq!(
+            typed(&sent_to(None)),
+            format!("conntrack -D -f ipv4 -p udp {any} || true\nconntrack -D -f ipv6 -p udp {any} || true")
+        );
+        assert_eq!(typed(&sent_to(Some("::"))), format!("conntrack -D -f ipv6 -p udp {any} || true"));
+        assert_eq!(
+            typed(&sent_to(Some("192.0.2.1"))),
+            format!("conntrack -D -f ipv4 -p udp {any} --orig-dst 192.0.2.1 || true")
+        );
+        let answered = Flow::AnsweredBy { protocol, address: "fd00::2".parse().unwrap(), port: 53 };
+        assert_eq!(
+            typed(&answered),
+            "conntrack -D -f ipv6 -p udp --reply-src fd00::2 --reply-port-src 53 || true"
+        );
     }
 
     #[test]

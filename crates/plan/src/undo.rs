@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use pontoon_model::op::{AddressOp, FileOp, LinkOp, NeighbourOp, Netns, NetnsOp, NftOp, Op, RouteOp};
+use pontoon_model::op::{
+    AddressOp, ConntrackOp, FileOp, LinkOp, NeighbourOp, Netns, NetnsOp, NftOp, Op, RouteOp,
+};
 use pontoon_model::{IfName, Step};
 use pontoon_nft::syntax::Command;
 
@@ -13,7 +15,8 @@ impl Plan {
     ///
     /// Every step of it is content when there is nothing to take back. What goes along with a link is left to the
     /// link. The host's switches ([`Op::Sysctl`]) stay: somebody else may count on them by now; whoever runs the
-    /// plan remembers their previous values. A loopback that was brought up stays up.
+    /// plan remembers their previous values. A loopback that was brought up stays up. Flows that were forgotten
+    /// ([`Op::Conntrack`]) come back by themselves.
     #[must_use]
     pub fn undo(&self) -> Self {
         let made = self.links_made();
@@ -76,6 +79,7 @@ fn opposite(op: &Op) -> Option<Op> {
         Op::Address(AddressOp::Delete { .. })
         | Op::Route(RouteOp::DeleteDefault { .. })
         | Op::Neighbour(NeighbourOp::Delete { .. } | NeighbourOp::Announce { .. })
+        | Op::Conntrack(ConntrackOp::Forget { .. })
         | Op::Sysctl(_)
         | Op::Netns(NetnsOp::Delete { .. })
         | Op::File(FileOp::Remove { .. }) => None,

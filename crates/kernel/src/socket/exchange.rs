@@ -12,8 +12,8 @@ use rustix::net::{RecvFlags, SendFlags, recv, send};
 use super::{Protocol, Socket, options};
 use crate::error::Cause;
 
-/// How many rtnetlink requests go into one send. All their answers wait in the socket together, and an unprivileged
-/// one holds 416 KiB of them: 64 links sent back with all their attributes.
+/// How many requests go into one send. All their answers wait in the socket together, and an unprivileged one holds
+/// 416 KiB of them: 64 links sent back with all their attributes.
 const CHUNK: usize = 64;
 
 /// Do not wait, and tell the length of a datagram that does not fit.
@@ -60,8 +60,7 @@ impl Socket {
     /// As many messages from the start of `rest` as go into one send; how many of them will be answered; how many
     /// they are.
     fn next_chunk<'a>(&self, rest: &'a [u8]) -> (&'a [u8], usize, usize) {
-        // A transaction of nftables is one message to the kernel.
-        let limit = if self.protocol == Protocol::Netfilter { usize::MAX } else { CHUNK };
+        let limit = if self.is_transaction(rest) { usize::MAX } else { CHUNK };
         let (mut len, mut answers, mut count) = (0, 0, 0);
         for message in Messages::new(rest).take(limit) {
             len += align(HEADER_LEN + message.payload.len());
@@ -70,6 +69,14 @@ impl Socket {
             count += 1;
         }
         (&rest[..len], answers, count)
+    }
+
+    /// Whether the messages are a transaction of nftables, which the kernel takes only in one piece.
+    fn is_transaction(&self, messages: &[u8]) -> bool {
+        /// `NFNL_MSG_BATCH_BEGIN`, which is also `RTM_NEWLINK`.
+        const BATCH_BEGIN: u16 = 16;
+        let first = Messages::new(messages).next();
+        self.protocol == Protocol::Netfilter && first.is_some_and(|message| message.kind == BATCH_BEGIN)
     }
 
     fn send(&self, bytes: &[u8]) -> Result<(), Cause> {

@@ -115,6 +115,8 @@ impl Host {
             Op::Route(op) => self.route(op),
             Op::Neighbour(op) => self.neighbour(op),
             Op::Nft(op) => self.nft(op),
+            // It tracks no connections.
+            Op::Conntrack(_) => Ok(()),
             Op::Sysctl(op) => self.sysctl(op),
             Op::Netns(op) => self.netns(op),
             Op::File(op) => {

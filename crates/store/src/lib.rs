@@ -21,6 +21,7 @@ mod journal;
 mod lease;
 mod lock;
 mod network;
+mod port;
 mod record;
 mod sandbox;
 mod schema;
@@ -32,6 +33,7 @@ pub use error::StoreError;
 pub use journal::{JournalEntry, Recovery, Subject};
 pub use lease::{IpamError, LeaseError};
 pub use lock::ExclusiveGuard;
+pub use port::PortError;
 pub use store::Store;
 pub use tx::Tx;
 

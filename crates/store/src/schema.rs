@@ -21,6 +21,9 @@ CREATE TABLE network(
 /// the addresses. A lease is held (`holder`), free and in the queue for reuse (`freed`, a count of the pool's
 /// `clock`), or neither when the pool never gives that address out unasked; `mac` is its last holder's.
 ///
+/// A `port` of the host is published on `address`, or on all of them if that is empty; the record of the sandbox that
+/// holds it says where it leads.
+///
 /// Ids are random. Records are therefore rows in the order in which they came, which are written to one page, with small
 /// indexes beside them: a tree of records by id has every page written now and then, and with it twice as much of the
 /// log for each attachment.
@@ -55,6 +58,13 @@ CREATE INDEX endpoint_network ON endpoint(network);
 CREATE TABLE cable(id TEXT PRIMARY KEY, a TEXT, b TEXT, json TEXT NOT NULL) STRICT;
 CREATE INDEX cable_a ON cable(a);
 CREATE INDEX cable_b ON cable(b);
+CREATE TABLE port(
+    protocol INTEGER NOT NULL,
+    port     INTEGER NOT NULL,
+    address  TEXT NOT NULL,
+    holder   TEXT NOT NULL,
+    PRIMARY KEY(protocol, port, address)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE pool(
     id      INTEGER PRIMARY KEY,
     network TEXT NOT NULL,

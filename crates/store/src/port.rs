@@ -1,0 +1,136 @@
+//! Ports of the host that are published, and by whom.
+//!
+//! What it costs to take one does not depend on how many are taken.
+
+use std::net::IpAddr;
+
+use pontoon_model::publish::{Protocol, Publication, conflict};
+use pontoon_model::{Diagnose, SandboxId};
+use rusqlite::{Row, params};
+
+use crate::{StoreError, Tx};
+
+/// Why ports cannot be published.
+#[derive(Debug, thiserror::Error)]
+pub enum PortError {
+    /// Another container has published one of them.
+    #[error("host port {port}/{protocol} is published by container `{container}` already")]
+    Taken {
+        /// The port.
+        port: u16,
+        /// Its protocol.
+        protocol: Protocol,
+        /// The name of the container, or its id when it has none any more.
+        container: String,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Diagnose for PortError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Taken { .. } => "port-taken",
+            Self::Store(error) => error.code(),
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Taken { port, protocol, container } => Some(format!(
+                "publish another port, leave the choice to Pontoon with `-p :PORT`, or `pontoon unpublish {container} \
+                 {port}/{protocol}` first"
+            )),
+            Self::Store(error) => error.hint(),
+        }
+    }
+}
+
+/// A port that is taken.
+struct Taken {
+    address: Option<IpAddr>,
+    port: u16,
+    holder: String,
+}
+
+impl Tx<'_> {
+    /// Takes the host's ports of a publication for a sandbox.
+    ///
+    /// # Errors
+    ///
+    /// [`PortError::Taken`] if anybody, `holder` included, has published one of them on an address in common.
+    pub fn ports_take(&self, publication: &Publication, holder: &SandboxId) -> Result<(), PortError> {
+        if let Some(taken) = self.port_conflict(publication)? {
+            let Taken { port, holder, .. } = taken;
+            let container = self.port_holder_name(&holder)?;
+            return Err(PortError::Taken { port, protocol: publication.protocol, container });
+        }
+        let take = "INSERT INTO port(protocol, port, address, holder) VALUES(?1, ?2, ?3, ?4)";
+        let (protocol, address) = (publication.protocol.number(), text(publication.address));
+        for (port, _) in publication.pairs() {
+            self.write("take a port", take, params![protocol, port, address, holder.as_str()])?;
+        }
+        Ok(())
+    }
+
+    /// Whether nobody has published any of the host's ports of a publication.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be read.
+    pub fn ports_are_free(&self, publication: &Publication) -> Result<bool, StoreError> {
+        Ok(self.port_conflict(publication)?.is_none())
+    }
+
+    /// Gives the host's ports of a publication free; those that somebody else has stay his.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be written.
+    pub fn ports_free(&self, publication: &Publication, holder: &SandboxId) -> Result<(), StoreError> {
+        let free = "DELETE FROM port WHERE protocol = ?1 AND port BETWEEN ?2 AND ?3 AND address = ?4 AND holder = ?5";
+        let (first, last) = ends(publication);
+        let (protocol, address) = (publication.protocol.number(), text(publication.address));
+        self.write("give ports free", free, params![protocol, first, last, address, holder.as_str()])?;
+        Ok(())
+    }
+
+    /// The first port that keeps a publication from being taken.
+    fn port_conflict(&self, publication: &Publication) -> Result<Option<Taken>, StoreError> {
+        let query = "SELECT address, port, holder FROM port WHERE protocol = ?1 AND port BETWEEN ?2 AND ?3";
+        let (first, last) = ends(publication);
+        let failed = || StoreError::statement("read ports");
+        let mut statement = self.connection().prepare_cached(query).map_err(failed())?;
+        let columns = params![publication.protocol.number(), first, last];
+        let rows = statement.query_map(columns, taken).map_err(failed())?;
+        for row in rows {
+            let found = row.map_err(failed())?;
+            let other = Publication { address: found.address, host: found.port, count: 1, ..*publication };
+            if conflict(publication, &other) {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    fn port_holder_name(&self, holder: &str) -> Result<String, StoreError> {
+        let id: Option<SandboxId> = holder.parse().ok();
+        let sandbox = id.map(|id| self.sandbox(&id)).transpose()?.flatten();
+        Ok(sandbox.map_or_else(|| holder.to_owned(), |sandbox| sandbox.name.into()))
+    }
+}
+
+fn ends(publication: &Publication) -> (u16, u16) {
+    (publication.host, publication.host + (publication.count - 1))
+}
+
+/// Nothing for every address, as a key may not be NULL.
+fn text(address: Option<IpAddr>) -> String {
+    address.map_or_else(String::new, |address| address.to_string())
+}
+
+fn taken(row: &Row<'_>) -> rusqlite::Result<Taken> {
+    let address: String = row.get(0)?;
+    Ok(Taken { address: address.parse().ok(), port: row.get(1)?, holder: row.get(2)? })
+}

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ops::RangeInclusive;
 
 use pontoon_kernel::route;
 use pontoon_model::endpoint::EndpointState;
 use pontoon_model::network::{AddressPool, Driver};
 use pontoon_model::op::Netns;
 use pontoon_model::option::EndpointOptions;
+use pontoon_model::publish::{PublishSpec, merge};
 use pontoon_model::sandbox::Status;
-use pontoon_model::{ContainerRef, Endpoint, EndpointId, IfName, Mac, Network, Sandbox, lease};
+use pontoon_model::{ContainerRef, Endpoint, EndpointId, IfName, Mac, Network, Publication, Sandbox, lease};
 use pontoon_netlink::Family;
 use pontoon_netlink::route::{DumpRoutes, Route, TABLE_MAIN};
 use pontoon_plan::Plan;
@@ -19,6 +21,7 @@ use pontoon_store::{Recovery, Subject, Tx};
 use crate::interface::Home;
 use crate::journal::{Prepared, Preparing, random};
 use crate::network::DEFAULT;
+use crate::publish::{self, PortHost};
 use crate::recover::clean;
 use crate::resolve::{self, Target};
 use crate::time::now;
@@ -41,6 +44,8 @@ pub struct ConnectSpec {
     pub ifname: Option<IfName>,
     /// Endpoint options.
     pub options: BTreeMap<String, String>,
+    /// Ports of the container to publish.
+    pub publish: Vec<PublishSpec>,
 }
 
 /// A network that a new container is to join, and how.
@@ -49,6 +54,16 @@ pub(crate) struct Joining {
     pub(crate) network: Network,
     pub(crate) spec: ConnectSpec,
     pub(crate) id: EndpointId,
+}
+
+/// Ports that a new container is to publish.
+#[derive(Debug, Clone)]
+pub(crate) struct Ports<'a> {
+    pub(crate) publish: &'a [PublishSpec],
+    /// From where free ports of the host are taken.
+    pub(crate) free: Option<RangeInclusive<u16>>,
+    /// What published ports depend on.
+    pub(crate) host: &'a PortHost,
 }
 
 /// A connection that was made or taken away.
@@ -60,6 +75,8 @@ pub struct Connected {
     pub sandbox: Sandbox,
     /// Its place on the network.
     pub endpoint: Endpoint,
+    /// The ports that were published along with it.
+    pub published: Vec<Publication>,
 }
 
 /// Which families of default route a namespace has from somebody else.
@@ -117,6 +134,10 @@ impl Engine {
     ) -> Result<Outcome<Connected>, EngineError> {
         let Outcome { value: found, plan: mut before } = self.network_or_default(network)?;
         refuse_builtin(&found, "connected by hand")?;
+        self.check_ports(&spec.publish)?;
+        if before.is_empty() {
+            before.append(self.mend_rules()?);
+        }
         let mut target = self.target(container)?;
         let mut done = self.alone_with(&[target.sandbox.netns], |engine| {
             engine.forget_former(&target)?;
@@ -152,12 +173,32 @@ impl Engine {
     ) -> Result<Outcome<Connected>, EngineError> {
         let instance = self.instance().clone();
         let id = EndpointId::from_bytes(random()?);
+        let free = self.config.published_ports.clone();
+        let udp = target.sandbox.ports.iter().map(|one| (one.protocol, one.address));
+        let udp = udp.chain(spec.publish.iter().map(|spec| (spec.protocol, spec.address)));
+        let host = self.port_host(udp.collect::<Vec<_>>())?;
         self.change(
             |at| {
                 resolve::settle(at.tx, target)?;
-                let request = Request { instance: &instance, target, spec, foreign, id };
+                let request = Request {
+                    instance: &instance,
+                    target,
+                    spec,
+                    publish: &spec.publish,
+                    foreign,
+                    id,
+                    free,
+                    host: &host,
+                };
                 let (connected, plan) = request.prepare(at, found)?;
-                let subject = Subject::Endpoint(connected.endpoint.id.clone());
+                let endpoint = connected.endpoint.id.clone();
+                let subject = match connected.published.as_slice() {
+                    [] => Subject::Endpoint(endpoint),
+                    ports => {
+                        let sandbox = connected.sandbox.id.clone();
+                        Subject::Ports { sandbox, ports: ports.to_vec(), endpoint: Some(endpoint) }
+                    }
+                };
                 let what = format!("connect {} to {}", connected.sandbox.name, connected.network.name);
                 Ok(Prepared { value: connected, plan, subject, recovery: Recovery::Undo, what })
             },
@@ -200,6 +241,7 @@ impl Engine {
         netns: Option<Netns>,
     ) -> Result<Outcome<Connected>, EngineError> {
         let instance = self.instance().clone();
+        let host = self.port_host(sandbox.ports.iter().map(|one| (one.protocol, one.address)))?;
         let foreign = match &netns {
             Some(netns) => self.foreign_routes(sandbox, netns, [true, true])?,
             None => ForeignRoutes::default(),
@@ -212,8 +254,10 @@ impl Engine {
                     .ok_or_else(|| not_connected(container, network))?;
                 let mut known = Candidates::of(at.tx, sandbox)?;
                 let before = known.elect();
+                let former = known.clone();
                 known.remove(&endpoint.id);
                 let mut after = known.elect();
+                let ports = &at.tx.sandbox(&sandbox.id)?.map_or_else(Vec::new, |now| now.ports);
                 // A default route of somebody else's is not replaced by one of ours.
                 if foreign.v4 {
                     after.v4.clone_from(&before.v4);
@@ -228,12 +272,18 @@ impl Engine {
                     sandbox: sandbox.name.as_str(),
                     netns: netns.clone(),
                     routes: (before, after),
+                    published: (former.published(ports, &host), known.published(ports, &host)),
                 };
                 let plan = pontoon_plan::endpoint::detach(&detach);
                 at.tx.endpoint_put(&Endpoint { state: EndpointState::Detaching, ..endpoint.clone() })?;
                 let subject = Subject::Endpoint(endpoint.id.clone());
                 let what = format!("disconnect {} from {}", sandbox.name, network.name);
-                let value = Connected { network: network.clone(), sandbox: sandbox.clone(), endpoint };
+                let value = Connected {
+                    network: network.clone(),
+                    sandbox: sandbox.clone(),
+                    endpoint,
+                    published: Vec::new(),
+                };
                 Ok(Prepared { value, plan, subject, recovery: Recovery::Finish, what })
             },
             |tx, connected| Ok(clean(tx, &Subject::Endpoint(connected.endpoint.id.clone()))?),
@@ -305,8 +355,14 @@ struct Request<'a> {
     instance: &'a pontoon_plan::Instance,
     target: &'a Target,
     spec: &'a ConnectSpec,
+    /// Ports to publish with it.
+    publish: &'a [PublishSpec],
     foreign: ForeignRoutes,
     id: EndpointId,
+    /// From where free ports of the host are taken.
+    free: Option<RangeInclusive<u16>>,
+    /// What published ports depend on.
+    host: &'a PortHost,
 }
 
 /// The addresses of an endpoint, and whether neighbours may remember somebody else there.
@@ -319,7 +375,8 @@ struct Addresses {
 
 impl Request<'_> {
     fn prepare(&self, at: &mut Preparing<'_, '_>, found: &Network) -> Result<(Connected, Plan), EngineError> {
-        let (network, sandbox) = (usable(at, found)?, &self.target.sandbox);
+        let network = usable(at, found)?;
+        let sandbox = &self.target.sandbox;
         let options = EndpointOptions::parse(&self.spec.options)?;
         if at.tx.endpoint_on(&network.id, &sandbox.id)?.is_some() {
             return Err(EngineError::AlreadyConnected {
@@ -362,8 +419,10 @@ impl Request<'_> {
         };
         at.tx.endpoint_put(&endpoint)?;
         let before = known.elect();
+        let former = known.clone();
         known.add(&endpoint, &network);
         let after = self.keep_foreign(at, known.elect(), &before);
+        let (sandbox, published) = self.publish(at, &known)?;
         let attach = Attach {
             instance: self.instance,
             network: &network,
@@ -374,9 +433,32 @@ impl Request<'_> {
             routes: (before, after),
             announce: addresses.announce,
             sysctls: &options.sysctls,
+            published: (
+                former.published(&self.target.sandbox.ports, self.host),
+                known.published(&sandbox.ports, self.host),
+            ),
         };
         let plan = pontoon_plan::endpoint::attach(&attach);
-        Ok((Connected { network, sandbox: sandbox.clone(), endpoint }, plan))
+        Ok((Connected { network, sandbox, endpoint, published }, plan))
+    }
+
+    /// Takes the ports that are to be published; the container's record with them.
+    fn publish(
+        &self,
+        at: &mut Preparing<'_, '_>,
+        known: &Candidates,
+    ) -> Result<(Sandbox, Vec<Publication>), EngineError> {
+        let mut sandbox = self.target.sandbox.clone();
+        if self.publish.is_empty() {
+            return Ok((sandbox, Vec::new()));
+        }
+        let ports = publish::choose(at, &sandbox, self.publish, known, self.free.clone())?;
+        sandbox.ports = merge([sandbox.ports, ports.clone()].concat());
+        at.tx.sandbox_put(&sandbox)?;
+        if known.published(&sandbox.ports, self.host).leads_nowhere() {
+            at.warnings.push(publish::waiting(&sandbox));
+        }
+        Ok((sandbox, ports))
     }
 
     fn addresses(&self, tx: &Tx<'_>, network: &Network) -> Result<Addresses, EngineError> {
@@ -481,6 +563,7 @@ fn not_connected(container: &ContainerRef, network: &Network) -> EngineError {
 }
 
 /// A sandbox's endpoints, with their networks: those whose gateways stand for election as its default routes.
+#[derive(Debug, Clone)]
 pub(crate) struct Candidates(Vec<(Endpoint, Network)>);
 
 impl Candidates {
@@ -504,9 +587,12 @@ impl Candidates {
         self.0.retain(|(endpoint, _)| endpoint.id != *id);
     }
 
+    pub(crate) fn borrowed(&self) -> Vec<(&Endpoint, &Network)> {
+        self.0.iter().map(|(endpoint, network)| (endpoint, network)).collect()
+    }
+
     fn elect(&self) -> DefaultRoutes {
-        let candidates: Vec<_> = self.0.iter().map(|(endpoint, network)| (endpoint, network)).collect();
-        elect(&candidates)
+        elect(&self.borrowed())
     }
 }
 
@@ -529,14 +615,25 @@ impl Engine {
     pub(crate) fn prepare_attachments(
         instance: &pontoon_plan::Instance,
         at: &mut Preparing<'_, '_>,
-        target: &Target,
+        target: &mut Target,
         wanted: &[Joining],
+        ports: &Ports<'_>,
     ) -> Result<(Vec<Connected>, Plan), EngineError> {
         let (mut made, mut plan) = (Vec::new(), Plan::default());
-        for Joining { network, spec, id } in wanted {
-            let request =
-                Request { instance, target, spec, foreign: ForeignRoutes::default(), id: id.clone() };
+        for (place, Joining { network, spec, id }) in wanted.iter().enumerate() {
+            let request = Request {
+                instance,
+                target,
+                spec,
+                // Once, and where all networks are known.
+                publish: if place + 1 == wanted.len() { ports.publish } else { &[] },
+                foreign: ForeignRoutes::default(),
+                id: id.clone(),
+                free: ports.free.clone(),
+                host: ports.host,
+            };
             let (connected, steps) = request.prepare(at, network)?;
+            target.sandbox.clone_from(&connected.sandbox);
             made.push(connected);
             plan.append(steps);
         }
@@ -565,9 +662,9 @@ impl Engine {
             .read(|tx| Ok::<_, EngineError>((tx.endpoints_of_network(&network.id)?, tx.journal()?)))?;
         let in_flight = |endpoint: &Endpoint| {
             journal.iter().any(|(_, entry)| match &entry.subject {
-                Subject::Endpoint(id) => *id == endpoint.id,
+                Subject::Endpoint(id) | Subject::Ports { endpoint: Some(id), .. } => *id == endpoint.id,
                 Subject::Sandbox(id) => *id == endpoint.sandbox,
-                Subject::Network(_) | Subject::Cable(_) | Subject::Prune => false,
+                Subject::Network(_) | Subject::Cable(_) | Subject::Ports { .. } | Subject::Prune => false,
             })
         };
         for endpoint in endpoints {

@@ -7,12 +7,14 @@ use pontoon_kernel::error::KernelError;
 use pontoon_kernel::execute::{ExecuteError, Refusal};
 use pontoon_kernel::lock::LockError;
 use pontoon_kernel::netns::NetnsError;
+use pontoon_kernel::port::Holder;
 use pontoon_kernel::process::SpawnError;
 use pontoon_model::config::ConfigError;
 use pontoon_model::diagnose::Diagnose;
 use pontoon_model::mac::MacError;
 use pontoon_model::name::NameError;
 use pontoon_model::option::OptionError;
+use pontoon_model::publish::Protocol;
 use pontoon_model::subnet::SubnetError;
 use pontoon_plan::ipam::{Collision, PoolError, SubnetChoiceError};
 use pontoon_store::{IpamError, LeaseError, StoreError};
@@ -231,6 +233,49 @@ pub enum EngineError {
     /// A step failed; what was done before it was undone.
     #[error(transparent)]
     Execute(#[from] ExecuteError),
+    /// A program of the host has a port that was to be published.
+    #[error("host port {port}/{protocol} is in use by {}", named(.holders))]
+    PortInUse {
+        /// The port.
+        port: u16,
+        /// Its protocol.
+        protocol: Protocol,
+        /// Who has it.
+        holders: Vec<Holder>,
+    },
+    /// All ports that may be given out are taken.
+    #[error("no {protocol} port from {first} to {last} is free on this host")]
+    NoFreePort {
+        /// The protocol.
+        protocol: Protocol,
+        /// The first that was looked at.
+        first: u16,
+        /// The last.
+        last: u16,
+    },
+    /// A port that is to be withdrawn is not published.
+    #[error("container `{container}` has not published host port {port}")]
+    NotPublished {
+        /// The container.
+        container: String,
+        /// As asked for.
+        port: String,
+    },
+    /// Ports of a namespace that is on no network of ours.
+    #[error("`{0}` is on no network")]
+    NotOnANetwork(String),
+    /// A container without a network of its own has no ports to publish.
+    #[error("with `--network {0}` there are no ports to publish")]
+    NothingToPublish(&'static str),
+    /// A port cannot be looked at.
+    #[error(transparent)]
+    Probe(#[from] pontoon_kernel::port::PortError),
+    /// A setting of the kernel cannot be read.
+    #[error(transparent)]
+    Sysctl(#[from] pontoon_kernel::sysctl::SysctlError),
+    /// Another container has a port.
+    #[error(transparent)]
+    Port(#[from] pontoon_store::PortError),
     /// There is no terminal to be had.
     #[error("could not open a terminal for the container")]
     Terminal(#[source] io::Error),
@@ -345,6 +390,11 @@ impl Diagnose for EngineError {
             Self::Keeper(_) => "container-not-started",
             Self::InterfaceTaken { .. } => "interface-taken",
             Self::BridgeTaken(_) => "bridge-name-taken",
+            Self::PortInUse { .. } => "port-in-use",
+            Self::NoFreePort { .. } => "no-free-port",
+            Self::NotPublished { .. } => "not-published",
+            Self::NotOnANetwork(_) => "on-no-network",
+            Self::NothingToPublish(_) => "nothing-to-publish",
             Self::NoFamily { .. } => "no-such-family",
             other => other.inner().map_or("error", |inner| inner.code()),
         }
@@ -374,6 +424,25 @@ impl Diagnose for EngineError {
                 "`pontoon network disconnect {network} {}` first",
                 users.first().map_or("CONTAINER", String::as_str)
             )),
+            Self::PortInUse { port, .. } => Some(format!(
+                "stop that program, publish another port, or let Pontoon choose one: `-p :PORT` instead of {port}"
+            )),
+            Self::NoFreePort { .. } => {
+                Some("withdraw some, or set `published-ports` in /etc/pontoon/config.toml".into())
+            }
+            Self::NotPublished { container, .. } => {
+                Some(format!("`pontoon port {container}` shows those that are"))
+            }
+            Self::NothingToPublish("host") => {
+                Some("what it listens on is reached at the host's addresses as it is: leave `-p` out".into())
+            }
+            Self::NothingToPublish("none") => Some("give it a network, or leave `-p` out".into()),
+            Self::NothingToPublish(_) => {
+                Some("publish the ports of the container whose network it is".into())
+            }
+            Self::NotOnANetwork(name) => {
+                Some(format!("`pontoon network connect --publish … NETWORK {name}` does both at once"))
+            }
             Self::ContainerExists(name) => Some(format!("`pontoon rm -f {name}`, or choose another --name")),
             Self::Running(name) => Some(format!("`pontoon stop {name}` first, or `pontoon rm -f {name}`")),
             Self::SharedNetwork { whose, .. } => Some(format!("name {whose} instead")),
@@ -429,9 +498,16 @@ impl EngineError {
             Self::Refusal(error) => error,
             Self::Execute(error) => error,
             Self::Spawn(error) => error,
+            Self::Probe(error) => error,
+            Self::Sysctl(error) => error,
+            Self::Port(error) => error,
             _ => return None,
         })
     }
+}
+
+fn named(holders: &[Holder]) -> String {
+    holders.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn list(names: &[String]) -> String {

@@ -16,6 +16,7 @@ mod journal;
 pub mod network;
 pub mod observe;
 pub mod prune;
+pub mod publish;
 pub mod recover;
 pub mod report;
 pub mod resolve;

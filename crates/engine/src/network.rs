@@ -12,15 +12,19 @@ use pontoon_model::observed::AddressSpace;
 use pontoon_model::op::{Op, SysctlOp};
 use pontoon_model::option::{BridgeOptions, GatewayMode};
 use pontoon_model::subnet::{self, Family};
-use pontoon_model::{Endpoint, Netns, Network, NetworkId, NetworkName};
+use pontoon_model::{Endpoint, Netns, Network, NetworkId, NetworkName, Sandbox};
 use pontoon_plan::ipam;
+use pontoon_plan::network::{Former, create, rules};
+use pontoon_plan::publish::Published;
 use pontoon_plan::{Instance, Plan};
 use pontoon_store::{Recovery, StoreError, Subject, Tx};
 
+use crate::connect::Candidates;
 use crate::error::DefinitionError;
 use crate::journal::{Prepared, random};
+use crate::publish::PortHost;
 use crate::time::now;
-use crate::{Engine, EngineError, Outcome, resolve, segment};
+use crate::{Engine, EngineError, Mode, Outcome, resolve, segment};
 
 /// What `network create` was given.
 #[derive(Debug, Clone, Default)]
@@ -153,8 +157,8 @@ impl Engine {
                 at.tx.network_put(&network)?;
                 // Until it is made, nobody may use it.
                 at.tx.network_mark_removing(&network.id)?;
-                let others = bridges(at.tx, &network)?;
-                let plan = pontoon_plan::network::create(&instance, &network, &others, &switches);
+                let held = Held::of(at.tx, Some(&network))?;
+                let plan = held.with(|former| create(&instance, &network, former, &switches));
                 remember_switches(at.tx, &plan)?;
                 let subject = Subject::Network(network.id.clone());
                 let what = format!("create network {}", network.name);
@@ -197,7 +201,7 @@ impl Engine {
             return Err(EngineError::Builtin(found.name.into(), "removed"));
         }
         let users = self.users(&found)?;
-        if !users.is_empty() && self.mode == crate::Mode::Apply {
+        if !users.is_empty() && self.mode == Mode::Apply {
             self.await_detaching(&found)?;
             self.forget_gone(&found)?;
         }
@@ -281,8 +285,8 @@ impl Engine {
             switches.table |= !done.value.is_empty();
             let made = self.change(
                 |at| {
-                    let others = bridges(at.tx, &network)?;
-                    let plan = pontoon_plan::network::create(&instance, &network, &others, &switches);
+                    let held = Held::of(at.tx, Some(&network))?;
+                    let plan = held.with(|former| create(&instance, &network, former, &switches));
                     remember_switches(at.tx, &plan)?;
                     let what = format!("restore network {}", network.name);
                     // The definition stays if it is cut off.
@@ -299,22 +303,39 @@ impl Engine {
 
     /// Makes the table anew when somebody flushed it and every bridge is still there.
     fn restore_rules(&mut self, wanted: bool) -> Result<Plan, EngineError> {
-        let networks = self.store.read(|tx| tx.networks())?;
-        let networks: Vec<Network> =
-            networks.into_iter().filter(|network| network.driver == Driver::Bridge).collect();
-        if !wanted || networks.is_empty() || self.switches(false)?.table {
+        let held = self.store.read(|tx| Held::of(tx, None))?;
+        if !wanted || held.networks.is_empty() || self.has_table()? {
             return Ok(Plan::default());
         }
-        let instance = self.instance().clone();
+        let (instance, switches) = (self.instance().clone(), self.switches(false)?);
         let made = self.change(
             |_| {
-                let plan = pontoon_plan::network::rules(&instance, &networks);
+                let plan = held.with(|former| rules(&instance, former, &switches));
                 let what = String::from("restore the rules");
                 Ok(Prepared { value: (), plan, subject: Subject::Prune, recovery: Recovery::Undo, what })
             },
             |_, ()| Ok(()),
         )?;
         Ok(made.plan)
+    }
+
+    /// Notices that somebody took the table away, as `nft flush ruleset` does, and makes it anew.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel refuses.
+    pub(crate) fn mend_rules(&mut self) -> Result<Plan, EngineError> {
+        if self.has_table()? {
+            return Ok(Plan::default());
+        }
+        let guard = self.exclusive()?;
+        let mended = self.restore_rules(true);
+        drop(guard);
+        let mended = mended?;
+        if !mended.is_empty() && self.mode == Mode::Apply {
+            self.warn("somebody had taken Pontoon's firewall rules away: they are there again");
+        }
+        Ok(mended)
     }
 
     /// The names of the containers on a network.
@@ -327,11 +348,36 @@ impl Engine {
     }
 }
 
-/// The other networks with a bridge: if the table is made anew, it is made with them.
-fn bridges(tx: &Tx<'_>, network: &Network) -> Result<Vec<Network>, StoreError> {
-    let mut others = tx.networks()?;
-    others.retain(|other| other.id != network.id && other.driver == Driver::Bridge);
-    Ok(others)
+/// What the table holds: if it is made anew, it is made with that.
+struct Held {
+    networks: Vec<Network>,
+    containers: Vec<(Sandbox, Candidates)>,
+}
+
+impl Held {
+    /// All networks with a bridge but `except`, and all containers with published ports.
+    fn of(tx: &Tx<'_>, except: Option<&Network>) -> Result<Self, EngineError> {
+        let mut networks = tx.networks()?;
+        networks.retain(|other| {
+            except.is_none_or(|network| other.id != network.id) && other.driver == Driver::Bridge
+        });
+        let mut containers = Vec::new();
+        for sandbox in tx.sandboxes()?.into_iter().filter(|sandbox| !sandbox.ports.is_empty()) {
+            let known = Candidates::of(tx, &sandbox)?;
+            containers.push((sandbox, known));
+        }
+        Ok(Self { networks, containers })
+    }
+
+    fn with<T>(&self, body: impl FnOnce(&Former<'_>) -> T) -> T {
+        let host = PortHost::default();
+        let published: Vec<(String, Published<'_>)> = self
+            .containers
+            .iter()
+            .map(|(sandbox, known)| (sandbox.name.to_string(), known.published(&sandbox.ports, &host)))
+            .collect();
+        body(&Former { networks: &self.networks, published: &published })
+    }
 }
 
 /// Remembers what the plan's switches were before, so that a prune can switch them back.

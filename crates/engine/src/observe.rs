@@ -29,18 +29,33 @@ impl Engine {
     ///
     /// If the kernel does not tell.
     pub(crate) fn switches(&mut self, with_ipv6: bool) -> Result<HostSwitches, EngineError> {
-        let table = self.instance().table();
         let ipv6_forward = switch(IPV6_FORWARD);
         let ra_uplinks = if with_ipv6 && !ipv6_forward { self.ra_uplinks()? } else { Vec::new() };
-        let table = match self.executor.has_table(&table) {
+        let table = self.has_table()?;
+        Ok(HostSwitches {
+            ipv4_forward: switch(IPV4_FORWARD),
+            ipv6_forward,
+            ra_uplinks,
+            table,
+            bridge_calls_ip6tables: bridge_calls_ip6tables(),
+        })
+    }
+
+    /// Whether our table of rules is there.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel does not tell.
+    pub(crate) fn has_table(&mut self) -> Result<bool, EngineError> {
+        let table = self.instance().table();
+        match self.executor.has_table(&table) {
             // Rules may be read by the privileged alone. A plan to look at need not fail for that.
             Err(Refusal::Kernel(error)) if error.is_denied() && self.mode == Mode::DryRun => {
                 self.warn("the host's rules may not be read without CAP_NET_ADMIN: taken to be none of ours");
-                false
+                Ok(false)
             }
-            found => found?,
-        };
-        Ok(HostSwitches { ipv4_forward: switch(IPV4_FORWARD), ipv6_forward, ra_uplinks, table })
+            found => Ok(found?),
+        }
     }
 
     fn ra_uplinks(&mut self) -> Result<Vec<String>, EngineError> {
@@ -103,6 +118,11 @@ fn matters(kind: RouteType) -> bool {
 
 fn net(prefix: Prefix) -> Option<IpNet> {
     IpNet::new(prefix.address, prefix.len).ok()
+}
+
+/// Whether bridged frames meet the host's rules for IPv6; not without `br_netfilter`.
+pub(crate) fn bridge_calls_ip6tables() -> bool {
+    switch("net/bridge/bridge-nf-call-ip6tables")
 }
 
 fn switch(key: &str) -> bool {

@@ -1,11 +1,12 @@
 //! Repair: what a killed command left is undone or finished by the next one.
 
+use pontoon_model::Sandbox;
 use pontoon_plan::Plan;
 use pontoon_store::{JournalEntry, Recovery, StoreError, Subject, Tx};
 
 use crate::container::running;
 use crate::root::check_privileges;
-use crate::{Engine, EngineError, Mode, Root};
+use crate::{Engine, EngineError, Mode, Root, publish};
 
 /// Repairs what killed commands left and takes away the networks of containers that ended unseen, before somebody
 /// looks; returns what was done, in sentences. Where the caller may not, or there is no state, nothing is done.
@@ -42,7 +43,7 @@ impl Engine {
         // The table and its bridges are made and removed under this lock.
         let _guard = match seen.subject {
             Subject::Network(_) | Subject::Prune => Some(self.store.exclusive()?),
-            Subject::Endpoint(_) | Subject::Sandbox(_) | Subject::Cable(_) => None,
+            Subject::Endpoint(_) | Subject::Sandbox(_) | Subject::Cable(_) | Subject::Ports { .. } => None,
         };
         // Between reading it and having its lock, its owner may have finished.
         let still = self.store.read(|tx| tx.journal())?.into_iter().any(|(other, _)| other == id);
@@ -125,15 +126,30 @@ pub(crate) fn clean(tx: &Tx<'_>, subject: &Subject) -> Result<(), StoreError> {
             }
             end_sandbox(tx, id)
         }
+        Subject::Ports { sandbox, ports, endpoint } => {
+            if let Some(known) = tx.sandbox(sandbox)? {
+                tx.sandbox_put(&publish::forget(tx, &known, ports)?)?;
+            }
+            match endpoint {
+                Some(endpoint) => clean(tx, &Subject::Endpoint(endpoint.clone())),
+                None => Ok(()),
+            }
+        }
         Subject::Prune => Ok(()),
     }
+}
+
+/// Removes a container's record, and gives its published ports free.
+pub(crate) fn forget_sandbox(tx: &Tx<'_>, sandbox: &Sandbox) -> Result<(), StoreError> {
+    publish::forget(tx, sandbox, &sandbox.ports)?;
+    tx.sandbox_delete(&sandbox.id)
 }
 
 /// Forgets somebody else's namespace when nothing of ours is in it any more.
 fn drop_if_unused(tx: &Tx<'_>, id: &pontoon_model::SandboxId) -> Result<(), StoreError> {
     let Some(sandbox) = tx.sandbox(id)? else { return Ok(()) };
     let used = !tx.endpoints_of_sandbox(id)?.is_empty() || !tx.cables_of_sandbox(id)?.is_empty();
-    if !sandbox.is_ours() && !used { tx.sandbox_delete(id) } else { Ok(()) }
+    if !sandbox.is_ours() && !used { forget_sandbox(tx, &sandbox) } else { Ok(()) }
 }
 
 /// A container whose network is gone has ended; one that never ran, or whose record goes with it, is forgotten.
@@ -141,13 +157,15 @@ fn end_sandbox(tx: &Tx<'_>, id: &pontoon_model::SandboxId) -> Result<(), StoreEr
     use pontoon_model::sandbox::Status;
     let Some(mut sandbox) = tx.sandbox(id)? else { return Ok(()) };
     match sandbox.status {
-        Status::Created => tx.sandbox_delete(id),
-        _ if sandbox.process.auto_remove || !sandbox.is_ours() => tx.sandbox_delete(id),
-        Status::Exited(_) => Ok(()),
-        Status::Running => {
-            sandbox.status = Status::Exited(137);
-            sandbox.finished = crate::time::now();
-            tx.sandbox_put(&sandbox)
+        Status::Created => forget_sandbox(tx, &sandbox),
+        _ if sandbox.process.auto_remove || !sandbox.is_ours() => forget_sandbox(tx, &sandbox),
+        Status::Exited(_) if sandbox.ports.is_empty() => Ok(()),
+        status => {
+            if status == Status::Running {
+                sandbox.status = Status::Exited(137);
+                sandbox.finished = crate::time::now();
+            }
+            tx.sandbox_put(&publish::forget(tx, &sandbox, &sandbox.ports)?)
         }
     }
 }

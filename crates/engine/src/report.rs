@@ -2,6 +2,7 @@
 
 pub mod container;
 pub mod network;
+pub mod port;
 
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;

@@ -13,12 +13,13 @@ use pontoon_kernel::netns::Netns as OpenNetns;
 use pontoon_kernel::process::{Child, Files, Foreground, Process as Running, Spec, Stdio, spawn_noted};
 use pontoon_model::network::Driver;
 use pontoon_model::op::NetnsPlace;
+use pontoon_model::publish::PublishSpec;
 use pontoon_model::sandbox::{NetnsId, NetworkMode, Origin, Process, ProcessId, Sandbox, Status};
 use pontoon_model::{EndpointId, SandboxId, SandboxName};
 use pontoon_plan::{Plan, sandbox as naming};
 use pontoon_store::{Recovery, Subject};
 
-use crate::connect::{ConnectSpec, Connected, Joining};
+use crate::connect::{ConnectSpec, Connected, Joining, Ports};
 use crate::furnish::{MADE, NETNS_FILES, environment, files, hostname, netns_files, resolv_conf};
 use crate::journal::{Owned, Prepared, random};
 use crate::resolve::{self, Target};
@@ -39,6 +40,17 @@ pub enum Networking {
     Container(String),
 }
 
+impl Networking {
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Networks(_) => "NETWORK",
+            Self::None => "none",
+            Self::Host => "host",
+            Self::Container(_) => "container:…",
+        }
+    }
+}
+
 /// What `run` was given.
 #[derive(Debug, Clone)]
 pub struct RunSpec {
@@ -52,6 +64,8 @@ pub struct RunSpec {
     pub labels: BTreeMap<String, String>,
     /// Whether the process gets a terminal of its own.
     pub tty: bool,
+    /// Ports of the container to publish.
+    pub publish: Vec<PublishSpec>,
 }
 
 /// A container that is set up and whose process is not started yet.
@@ -83,7 +97,14 @@ impl Engine {
     ) -> Result<(PreparedRun, Option<OpenNetns>), EngineError> {
         let id = SandboxId::from_bytes(random()?);
         let name = sandbox_name(spec, &id)?;
+        self.check_publishable(spec)?;
         let (mode, mut networks, mut made) = self.networking(spec)?;
+        if made.is_empty() && !networks.is_empty() {
+            made.append(self.mend_rules()?);
+        }
+        let host = self.port_host(spec.publish.iter().map(|spec| (spec.protocol, spec.address)))?;
+        let free = self.config.published_ports.clone();
+        let ports = Ports { publish: &spec.publish, free, host: &host };
         let (netns, netns_id) = match &mode {
             // What is only planned gets a name and no namespace.
             NetworkMode::Networks | NetworkMode::None if self.mode == Mode::DryRun => {
@@ -119,7 +140,7 @@ impl Engine {
         };
         let mut tries = 0;
         loop {
-            match self.prepare_sandbox(&sandbox, &networks, owned) {
+            match self.prepare_sandbox(&sandbox, &networks, &ports, owned) {
                 Err(error) => {
                     self.make_way(error, &mut tries)?;
                     (_, networks, made) = self.networking(spec)?;
@@ -138,6 +159,7 @@ impl Engine {
         &mut self,
         sandbox: &Sandbox,
         networks: &[Joining],
+        ports: &Ports<'_>,
         owned: Owned,
     ) -> Result<PreparedRun, EngineError> {
         let instance = self.instance().clone();
@@ -149,13 +171,16 @@ impl Engine {
             if !Path::new(NETNS_FILES).exists() {
                 at.tx.meta_set(NETNS_FILES, MADE)?;
             }
-            let target = Target { sandbox: sandbox.clone(), is_new: false, netns: resolve::netns(sandbox) };
-            let (connected, attachments) = Self::prepare_attachments(&instance, at, &target, networks)?;
+            let mut target =
+                Target { sandbox: sandbox.clone(), is_new: false, netns: resolve::netns(sandbox) };
+            let (connected, attachments) =
+                Self::prepare_attachments(&instance, at, &mut target, networks, ports)?;
+            let sandbox = target.sandbox;
             let addresses: Vec<IpAddr> =
                 connected.iter().flat_map(|one| one.endpoint.addresses().collect::<Vec<_>>()).collect();
             let mut plan = Plan::default();
             if let Some(pinned) = &sandbox.pinned {
-                let files = netns_files(pinned, sandbox, &addresses);
+                let files = netns_files(pinned, &sandbox, &addresses);
                 plan.append(naming::name(pinned, sandbox.netns, &files));
                 if connected.is_empty() {
                     plan.append(naming::loopback(&target.netns, sandbox.name.as_str()));
@@ -164,13 +189,7 @@ impl Engine {
             plan.append(attachments);
             let subject = Subject::Sandbox(sandbox.id.clone());
             let what = format!("run {}", sandbox.name);
-            Ok(Prepared {
-                value: (sandbox.clone(), connected),
-                plan,
-                subject,
-                recovery: Recovery::Undo,
-                what,
-            })
+            Ok(Prepared { value: (sandbox, connected), plan, subject, recovery: Recovery::Undo, what })
         };
         if self.mode == Mode::DryRun {
             let outcome = self.change(prepare, |_, _| Ok(()))?;
@@ -309,6 +328,16 @@ impl Engine {
         ready.netns = None;
         self.executor.release(ready.sandbox.netns);
         Ok(())
+    }
+
+    /// Refuses ports that cannot be published, before anything is changed.
+    fn check_publishable(&self, spec: &RunSpec) -> Result<(), EngineError> {
+        match &spec.networking {
+            Networking::Host | Networking::Container(_) | Networking::None if !spec.publish.is_empty() => {
+                Err(EngineError::NothingToPublish(spec.networking.word()))
+            }
+            _ => self.check_ports(&spec.publish),
+        }
     }
 
     fn networking(&mut self, spec: &RunSpec) -> Result<(NetworkMode, Vec<Joining>, Plan), EngineError> {

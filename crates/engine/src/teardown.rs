@@ -7,11 +7,15 @@ use pontoon_model::endpoint::EndpointState;
 use pontoon_model::op::LinkOp;
 use pontoon_model::sandbox::{NetnsId, Sandbox, Status};
 use pontoon_model::{Endpoint, SandboxId, Step};
+use pontoon_plan::publish::{self, Published};
 use pontoon_plan::{Plan, sandbox as naming};
 use pontoon_store::{JournalEntry, Recovery, Subject, Tx};
 
+use crate::connect::Candidates;
 use crate::furnish::netns_files;
 use crate::journal::Owned;
+use crate::publish::PortHost;
+use crate::recover::forget_sandbox;
 use crate::time::now;
 use crate::{Engine, EngineError};
 
@@ -54,7 +58,7 @@ impl Engine {
             let nothing_left =
                 tx.endpoints_of_sandbox(id)?.is_empty() && tx.cables_of_sandbox(id)?.is_empty();
             if sandbox.process.auto_remove && nothing_left {
-                tx.sandbox_delete(id)?
+                forget_sandbox(tx, &sandbox)?
             } else {
                 tx.sandbox_put(&free_name(sandbox)?)?
             }
@@ -119,6 +123,9 @@ pub(crate) fn finish_behind(
 /// The steps that take a container's network away, from the records as they are.
 fn teardown(instance: &pontoon_plan::Instance, tx: &Tx<'_>, sandbox: &Sandbox) -> Result<Plan, EngineError> {
     let mut plan = Plan::default();
+    let (known, host) = (Candidates::of(tx, sandbox)?, PortHost::default());
+    let (before, after) = (known.published(&sandbox.ports, &host), Published::default());
+    publish::change(&mut plan, instance, sandbox.name.as_str(), &before, &after);
     let mut vanishing = Vec::new();
     let mut addresses = Vec::new();
     for endpoint in tx.endpoints_of_sandbox(&sandbox.id)? {

@@ -303,6 +303,8 @@ impl Executor {
                 Ok(()) | Err((_, Refusal::Gone(_) | Refusal::NoLink(_))) => {}
                 // A way out that cannot be is none, and holds up nothing else.
                 Err((_, Refusal::Kernel(error))) if is_route(&step.op) && error.is_unreachable() => {}
+                // Elements whose table somebody flushed come back with the table.
+                Err((_, Refusal::Nft(error))) if is_of_elements(&step.op) && error.is_not_found() => {}
                 Err((_, source)) => failed.push(ExecuteError {
                     step: index,
                     why: step.why.to_string(),
@@ -497,6 +499,12 @@ fn file(op: &FileOp) -> Result<(), Refusal> {
 
 fn is_route(op: &Op) -> bool {
     matches!(op, Op::Route(_))
+}
+
+fn is_of_elements(op: &Op) -> bool {
+    let elements =
+        |command: &Command| matches!(command, Command::AddElements(_) | Command::DestroyElements(_));
+    matches!(op, Op::Nft(op) if op.commands.iter().all(elements))
 }
 
 fn blame(steps: &[Step], (step, source): (usize, Refusal)) -> ExecuteError {

@@ -47,4 +47,6 @@ pub struct HostSwitches {
     pub ra_uplinks: Vec<String>,
     /// Whether our nftables table is there.
     pub table: bool,
+    /// `net.bridge.bridge-nf-call-ip6tables`: bridged frames meet the rules for IPv6, and answers for ::1 are lost.
+    pub bridge_calls_ip6tables: bool,
 }

@@ -71,6 +71,8 @@ pub enum DevConf {
     Forwarding,
     /// `arp_notify`: the interface announces its addresses when it comes up.
     ArpNotify,
+    /// `route_localnet`: addresses of 127.0.0.0/8 may be those of packets that come and go here.
+    RouteLocalnet,
 }
 
 impl DevConf {
@@ -79,6 +81,7 @@ impl DevConf {
         match self {
             Self::Forwarding => "forwarding",
             Self::ArpNotify => "arp_notify",
+            Self::RouteLocalnet => "route_localnet",
         }
     }
 
@@ -87,6 +90,7 @@ impl DevConf {
         match self {
             Self::Forwarding => 1,
             Self::ArpNotify => 22,
+            Self::RouteLocalnet => 26,
         }
     }
 }
@@ -102,6 +106,8 @@ pub struct LinkSettings {
     pub master: Option<IfName>,
     /// The bridge port exchanges frames with the bridge but not with other isolated ports.
     pub isolated: bool,
+    /// The bridge port gives frames back to where they came from.
+    pub hairpin: bool,
     /// The link is brought up, after everything else.
     pub up: bool,
 }
@@ -194,7 +200,7 @@ pub enum AddressOp {
     },
 }
 
-/// Routes of the main table.
+/// Routes: of the main table, but for the last kind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RouteOp {
     /// Sets the default route of the gateway's family, whatever it was.
@@ -207,6 +213,16 @@ pub enum RouteOp {
         link: IfName,
         /// Router and link of the default route of ours that it replaces.
         previous: Option<(IpAddr, IfName)>,
+    },
+    /// Lets packets for ::1 come in by a link of the host: a local route that is only found for that link, since the
+    /// kernel looks loopback addresses up by interface (`rt6_need_strict()` in net/ipv6/route.c) and the loopback
+    /// link's own has the better metric for everybody else. It goes with the link.
+    Loopback {
+        /// The link.
+        link: IfName,
+        /// The route's metric: above 0, and another one for each link, as the kernel takes two routes with the same
+        /// destination and metric for one.
+        metric: u32,
     },
     /// Removes the default route through `via`; one that is not there is not missed.
     DeleteDefault {

@@ -90,6 +90,30 @@ pub struct Publication {
     pub count: u16,
 }
 
+/// As `docker ps` has it: `127.0.0.1:8000-8010->80-90/tcp`.
+impl fmt::Display for Publication {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.address {
+            None => {}
+            Some(IpAddr::V4(address)) => write!(f, "{address}:")?,
+            Some(IpAddr::V6(address)) => write!(f, "[{address}]:")?,
+        }
+        let last = self.count - 1;
+        match last {
+            0 => write!(f, "{}->{}/{}", self.host, self.container, self.protocol),
+            _ => write!(
+                f,
+                "{}-{}->{}-{}/{}",
+                self.host,
+                self.host + last,
+                self.container,
+                self.container + last,
+                self.protocol
+            ),
+        }
+    }
+}
+
 impl Publication {
     /// The pairs of ports: the host's, and the container's that it leads to.
     pub fn pairs(&self) -> impl Iterator<Item = (u16, u16)> + use<> {

@@ -94,6 +94,9 @@ pub struct Process {
     pub auto_remove: bool,
     /// Whether nobody waits for it.
     pub detached: bool,
+    /// Ports that it is said to listen on.
+    #[serde(default)]
+    pub exposed: Vec<crate::publish::ExposedPorts>,
 }
 
 /// A process as it can be told from a later one with the same number.

@@ -180,6 +180,9 @@ fn set(netns: &Netns, name: &IfName, settings: &LinkSettings) -> Vec<String> {
         let key = format!("net/ipv4/conf/{name}/{}", conf.name());
         commands.push(within(netns, &assignment(&key, if *on { "1" } else { "0" })));
     }
+    if settings.hairpin {
+        commands.push(within(netns, &format!("bridge link set dev {device} hairpin on")));
+    }
     if settings.isolated {
         commands.push(within(netns, &format!("bridge link set dev {device} isolated on")));
     }
@@ -205,6 +208,11 @@ fn route(op: &RouteOp) -> String {
     let (netns, verb, via, link) = match op {
         RouteOp::Default { netns, via, link, .. } => (netns, "replace", via, link),
         RouteOp::DeleteDefault { netns, via, link } => (netns, "delete", via, link),
+        RouteOp::Loopback { link, metric } => {
+            let device = quote(link.as_str());
+            let route = format!("local ::1 dev {device} table local metric {metric} proto {PROTOCOL}");
+            return ip(&Netns::Host, &format!("-6 route replace {route}"));
+        }
     };
     let family = if via.is_ipv6() { "-6 " } else { "" };
     ip(

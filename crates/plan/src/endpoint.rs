@@ -3,11 +3,13 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv6Net};
+use pontoon_model::network::AddressPool;
 use pontoon_model::op::{
     AddressOp, DevConf, LinkOp, LinkSettings, NeighbourOp, Netns, RouteOp, SysctlOp, VethPeer,
 };
 use pontoon_model::{Endpoint, IfName, Mac, Network};
 
+use crate::publish::{self, Published};
 use crate::{Instance, Plan};
 
 /// A default route of one family: the router and the link.
@@ -27,19 +29,27 @@ pub struct DefaultRoutes {
 /// For each family the endpoint with the highest gateway priority wins, among equals the network whose name comes
 /// first, as Docker has it; networks without a way out do not stand for election.
 pub fn elect(candidates: &[(&Endpoint, &Network)]) -> DefaultRoutes {
-    DefaultRoutes { v4: elect_family(candidates, true), v6: elect_family(candidates, false) }
+    let route = |v4| {
+        let (endpoint, network) = elected(candidates, v4)?;
+        Some((way_out(network, v4)?.gateway, endpoint.ifname.clone()))
+    };
+    DefaultRoutes { v4: route(true), v6: route(false) }
 }
 
-fn elect_family(candidates: &[(&Endpoint, &Network)], v4: bool) -> Option<DefaultRoute> {
-    let pool_of = |network: &Network| {
-        let pool = if v4 { &network.v4 } else { &network.v6 };
-        pool.clone().filter(|pool| network.is_way_out(pool))
-    };
-    candidates
-        .iter()
-        .filter_map(|(endpoint, network)| Some((endpoint, network, pool_of(network)?.gateway)))
-        .min_by_key(|(endpoint, network, _)| (std::cmp::Reverse(endpoint.gw_priority), network.name.clone()))
-        .map(|(endpoint, _, gateway)| (gateway, endpoint.ifname.clone()))
+/// The endpoint whose gateway becomes the default route of a family.
+pub fn elected<'a>(
+    candidates: &[(&'a Endpoint, &'a Network)],
+    v4: bool,
+) -> Option<(&'a Endpoint, &'a Network)> {
+    let standing = candidates.iter().filter(|(_, network)| way_out(network, v4).is_some());
+    let first = standing
+        .min_by_key(|(endpoint, network)| (std::cmp::Reverse(endpoint.gw_priority), network.name.clone()));
+    first.copied()
+}
+
+fn way_out(network: &Network, v4: bool) -> Option<&AddressPool> {
+    let pool = if v4 { &network.v4 } else { &network.v6 };
+    pool.as_ref().filter(|pool| network.is_way_out(pool))
 }
 
 /// Everything that an attachment depends on.
@@ -63,6 +73,8 @@ pub struct Attach<'a> {
     pub announce: bool,
     /// Sysctls of the interface, with `IFNAME` in its place.
     pub sysctls: &'a [(String, String)],
+    /// Published ports before and after.
+    pub published: (Published<'a>, Published<'a>),
 }
 
 impl Attach<'_> {
@@ -87,6 +99,8 @@ pub fn attach(wanted: &Attach<'_>) -> Plan {
         let why = "neighbours may remember an earlier holder of the address";
         plan.push(NeighbourOp::Announce { netns: wanted.netns.clone(), link, address, mac }, why);
     }
+    let (before, after) = &wanted.published;
+    publish::change(&mut plan, wanted.instance, wanted.sandbox, before, after);
     plan
 }
 
@@ -116,12 +130,17 @@ pub struct Detach<'a> {
     pub netns: Option<Netns>,
     /// Default routes before and after.
     pub routes: (DefaultRoutes, DefaultRoutes),
+    /// Published ports before and after.
+    pub published: (Published<'a>, Published<'a>),
 }
 
 /// The steps that detach a sandbox from a bridge network.
 pub fn detach(wanted: &Detach<'_>) -> Plan {
     let Detach { endpoint, network, sandbox, .. } = wanted;
-    let mut plan = forget_neighbours(network, endpoint, sandbox);
+    let mut plan = Plan::default();
+    let (before, after) = &wanted.published;
+    publish::change(&mut plan, wanted.instance, sandbox, before, after);
+    plan.append(forget_neighbours(network, endpoint, sandbox));
     if let Some(netns) = &wanted.netns {
         change_routes(&mut plan, netns, sandbox, &wanted.routes.0, &wanted.routes.1);
     }

@@ -9,6 +9,7 @@ pub mod endpoint;
 pub mod instance;
 pub mod ipam;
 pub mod network;
+pub mod publish;
 pub mod resolver;
 pub mod ruleset;
 pub mod sandbox;

@@ -7,7 +7,9 @@ use pontoon_model::observed::HostSwitches;
 use pontoon_model::op::{AddressOp, DevConf, LinkOp, LinkSettings, Netns, NftOp, SysctlOp, VethPeer};
 use pontoon_model::option::GatewayMode;
 use pontoon_model::{IfName, Network};
+use pontoon_nft::syntax::Command;
 
+use crate::publish::{self, Published};
 use crate::{Instance, Plan, ruleset};
 
 /// Path of the switch for forwarding IPv4, below `/proc/sys`.
@@ -17,10 +19,10 @@ pub const IPV6_FORWARD: &str = "net/ipv6/conf/all/forwarding";
 
 /// The steps that make a bridge network.
 ///
-/// What a container may do is decided before the bridge is up, so that there is no moment without rules. `others` are
-/// the networks that there are: if somebody took the table away, they get their rules back.
-pub fn create(instance: &Instance, network: &Network, others: &[Network], host: &HostSwitches) -> Plan {
-    let mut plan = if host.table { Plan::default() } else { rules(instance, others) };
+/// What a container may do is decided before the bridge is up, so that there is no moment without rules. `former` is
+/// what the table held: if somebody took it away, that comes back.
+pub fn create(instance: &Instance, network: &Network, former: &Former<'_>, host: &HostSwitches) -> Plan {
+    let mut plan = if host.table { Plan::default() } else { rules(instance, former, host) };
     plan.push(NftOp { commands: ruleset::add_network(instance, network) }, rules_reason(network));
     add_bridge(&mut plan, instance, network);
     for pool in network.pools().filter(|pool| network.bridge_has_address(pool)) {
@@ -104,14 +106,34 @@ pub fn remove(instance: &Instance, network: &Network, segments: &[Segment], last
     plan
 }
 
-/// The steps that make the table for the networks that there are.
-pub fn rules(instance: &Instance, networks: &[Network]) -> Plan {
+/// What the table held before somebody took it away.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Former<'a> {
+    /// The networks that there are.
+    pub networks: &'a [Network],
+    /// The containers with published ports: their names, and where those lead.
+    pub published: &'a [(String, Published<'a>)],
+}
+
+/// The steps that make the table for what there is.
+pub fn rules(instance: &Instance, former: &Former<'_>, host: &HostSwitches) -> Plan {
     let mut plan = Plan::default();
     let why = "one table for all networks: its chains never change, networks are elements of its maps";
-    plan.push(NftOp { commands: ruleset::table(instance) }, why);
-    for network in networks {
+    let mut commands = ruleset::table(instance);
+    if !host.bridge_calls_ip6tables {
+        commands.push(Command::AddElements(ruleset::loopback6(instance)));
+    }
+    plan.push(NftOp { commands }, why);
+    for network in former.networks {
         let why = format!("{}: its rules were taken away, and come back", network.name);
         plan.push(NftOp { commands: ruleset::add_network(instance, network) }, why);
+    }
+    for (sandbox, published) in former.published {
+        let commands = publish::add(instance, published);
+        if !commands.is_empty() {
+            let why = format!("{sandbox}: its published ports were taken away, and come back");
+            plan.push(NftOp { commands }, why);
+        }
     }
     plan
 }

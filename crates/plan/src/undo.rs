@@ -77,7 +77,7 @@ fn opposite(op: &Op) -> Option<Op> {
             Some(FileOp::Remove { path: path.clone(), mark: first_line(contents).to_owned() }.into())
         }
         Op::Address(AddressOp::Delete { .. })
-        | Op::Route(RouteOp::DeleteDefault { .. })
+        | Op::Route(RouteOp::DeleteDefault { .. } | RouteOp::Loopback { .. })
         | Op::Neighbour(NeighbourOp::Delete { .. } | NeighbourOp::Announce { .. })
         | Op::Conntrack(ConntrackOp::Forget { .. })
         | Op::Sysctl(_)
@@ -112,7 +112,8 @@ fn route(
     }
 }
 
-/// A transaction that made a table is undone by the table's end; elements that were added are removed.
+/// A transaction that made a table is undone by the table's end; elements that were added are removed, and elements that
+/// were removed are added.
 fn nft(commands: &[Command]) -> Option<NftOp> {
     let table = commands.iter().find_map(|command| match command {
         Command::CreateTable { table, .. } => Some(Command::DestroyTable { table: table.clone() }),
@@ -127,6 +128,7 @@ fn nft(commands: &[Command]) -> Option<NftOp> {
                 Command::AddElements(elements) | Command::CreateElements(elements) => {
                     Some(Command::DestroyElements(elements.clone()))
                 }
+                Command::DestroyElements(elements) => Some(Command::AddElements(elements.clone())),
                 _ => None,
             })
             .collect(),

@@ -1,6 +1,6 @@
 //! The journal: what was begun and, as long as it stands here, not finished.
 
-use pontoon_model::{EndpointId, NetworkId, SandboxId, Step};
+use pontoon_model::{EndpointId, NetworkId, Publication, SandboxId, Step};
 use rusqlite::params;
 
 use crate::{StoreError, Tx, record};
@@ -29,6 +29,15 @@ pub enum Subject {
     Sandbox(SandboxId),
     /// A cable's.
     Cable(EndpointId),
+    /// Published ports.
+    Ports {
+        /// Whose.
+        sandbox: SandboxId,
+        /// The ports.
+        ports: Vec<Publication>,
+        /// The endpoint that came with them, if one did.
+        endpoint: Option<EndpointId>,
+    },
     /// Of whatever nobody uses.
     Prune,
 }

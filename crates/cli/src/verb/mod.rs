@@ -8,13 +8,16 @@ pub(crate) mod lab;
 pub(crate) mod link;
 pub(crate) mod logs;
 pub(crate) mod network;
+pub(crate) mod port;
 pub(crate) mod ps;
+pub(crate) mod publish;
 pub(crate) mod restore;
 pub(crate) mod rm;
 pub(crate) mod run;
 pub(crate) mod stop;
 pub(crate) mod system;
 pub(crate) mod unlink;
+pub(crate) mod unpublish;
 
 use std::process::ExitCode;
 

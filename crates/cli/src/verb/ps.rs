@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use clap::Args;
 use pontoon_engine::report::Place;
 use pontoon_engine::report::container::Life;
+use pontoon_engine::report::port;
 use pontoon_format::{Key, Kind, Row, Subject};
 use pontoon_model::Sandbox;
 use pontoon_model::sandbox::NetworkMode;
@@ -19,7 +20,7 @@ use crate::show::moment;
 /// Show containers
 ///
 /// Filters: name=REGEX, id=START, label=KEY[=VALUE], network=NAME, exited=CODE, status=created, running, exited or
-/// dead. Fields of templates: .ID .Names .Command .CreatedAt .RunningFor .Status .State .Networks .Labels, and
+/// dead. Fields of templates: .ID .Names .Command .CreatedAt .RunningFor .Status .State .Ports .Networks .Labels, and
 /// .Label "KEY".
 #[derive(Debug, Args)]
 pub(crate) struct Ps {
@@ -40,7 +41,7 @@ const KEYS: [Key; 6] = [
 ];
 
 const COLUMNS: Columns = Columns {
-    table: "{{.ID}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Networks}}\t{{.Names}}",
+    table: "{{.ID}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Networks}}\t{{.Names}}",
     headings: &[
         ("ID", "CONTAINER ID"),
         ("Command", "COMMAND"),
@@ -48,6 +49,7 @@ const COLUMNS: Columns = Columns {
         ("CreatedAt", "CREATED AT"),
         ("Status", "STATUS"),
         ("State", "STATE"),
+        ("Ports", "PORTS"),
         ("Networks", "NETWORKS"),
         ("Names", "NAMES"),
         ("Labels", "LABELS"),
@@ -91,6 +93,7 @@ impl Ps {
             "RunningFor": moment::ago(&sandbox.created, now),
             "Status": status(shown, now),
             "State": shown.life.word(),
+            "Ports": port::summary(sandbox, &shown.places),
             "Networks": networks(shown),
             "Labels": labels(&sandbox.labels),
         });

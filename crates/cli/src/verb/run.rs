@@ -9,6 +9,7 @@ use pontoon_engine::EngineError;
 use pontoon_engine::detached::{exit_code, run_detached};
 use pontoon_engine::run::{RunSpec, run_foreground};
 use pontoon_model::Mac;
+use pontoon_model::publish::{ExposedPorts, HostPorts, PublishSpec};
 use pontoon_model::sandbox::Process;
 
 use crate::failure::Failure;
@@ -52,6 +53,16 @@ pub(crate) struct Run {
     /// One more name on the first network
     #[arg(long, value_name = "NAME")]
     network_alias: Vec<String>,
+    /// Port to publish: [HOST_IP:][HOST_PORT:]PORT[/tcp|udp|sctp], each a range if need be; without a host port, a
+    /// free one is chosen
+    #[arg(long, short, value_name = "PORT")]
+    publish: Vec<PublishSpec>,
+    /// Publish every port of --expose, at free ports of the host
+    #[arg(long, short = 'P')]
+    publish_all: bool,
+    /// Port that the command listens on, for -P
+    #[arg(long, value_name = "PORT[/PROTOCOL]")]
+    expose: Vec<ExposedPorts>,
     /// Directory to have as /
     #[arg(long, value_name = "DIR")]
     rootfs: Option<PathBuf>,
@@ -121,6 +132,12 @@ impl Run {
 
     fn spec(self) -> Result<RunSpec, Failure> {
         let first = First { ip: self.ip, ip6: self.ip6, mac: self.mac_address, aliases: self.network_alias };
+        let mut publish = self.publish;
+        if self.publish_all {
+            let all = self.expose.iter().flat_map(|exposed| published_anywhere(exposed, &publish));
+            let all: Vec<PublishSpec> = all.collect();
+            publish.extend(all);
+        }
         let process = Process {
             argv: self.command,
             env: environment::gather(&self.env_file, &self.env)?,
@@ -133,6 +150,7 @@ impl Run {
             extra_hosts: self.add_host,
             auto_remove: self.rm,
             detached: self.detach,
+            exposed: self.expose,
         };
         Ok(RunSpec {
             name: self.name,
@@ -140,8 +158,22 @@ impl Run {
             process,
             labels: self.label.into_iter().collect(),
             tty: self.tty && !self.detach,
+            publish,
         })
     }
+}
+
+/// What `-P` makes of an exposed port, unless it is published by `-p` already.
+fn published_anywhere(exposed: &ExposedPorts, given: &[PublishSpec]) -> Vec<PublishSpec> {
+    let ExposedPorts { protocol, .. } = *exposed;
+    let is_given = |port: u16| {
+        let covers =
+            |spec: &PublishSpec| (spec.container..=spec.container + (spec.count - 1)).contains(&port);
+        given.iter().any(|spec| spec.protocol == protocol && covers(spec))
+    };
+    let anywhere =
+        |container| PublishSpec { address: None, protocol, host: HostPorts::Free, container, count: 1 };
+    exposed.ports().filter(|port| !is_given(*port)).map(anywhere).collect()
 }
 
 /// An error with the exit code that Docker has for it.
@@ -167,7 +199,7 @@ mod tests {
 
     fn run(line: &str) -> Run {
         match Cli::try_parse_from(line.split(' ')).unwrap_or_else(|error| panic!("{line}: {error}")).verb {
-            Verb::Run(run) => run,
+            Verb::Run(run) => *run,
             other => panic!("{other:?}"),
         }
     }

@@ -12,7 +12,7 @@ use pontoon_model::op::NetnsPlace;
 use pontoon_model::sandbox::{NetworkMode, Origin, Status};
 use serde::Serialize;
 
-use super::Place;
+use super::{Place, port};
 use crate::{EngineError, resolve};
 
 /// How far a container's life has come, as seen from outside.
@@ -100,6 +100,7 @@ struct State {
 #[serde(rename_all = "PascalCase")]
 struct HostConfig {
     network_mode: String,
+    port_bindings: BTreeMap<String, Vec<port::Binding>>,
     auto_remove: bool,
     dns: Vec<String>,
     dns_options: Vec<String>,
@@ -111,11 +112,16 @@ struct HostConfig {
 #[serde(rename_all = "PascalCase")]
 struct Config {
     hostname: String,
+    exposed_ports: BTreeMap<String, Nothing>,
     env: Vec<String>,
     cmd: Vec<String>,
     working_dir: String,
     labels: BTreeMap<String, String>,
 }
+
+/// What Docker writes as `{}`.
+#[derive(Debug, Clone, Serialize)]
+struct Nothing {}
 
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -123,7 +129,7 @@ struct NetworkSettings {
     #[serde(rename = "SandboxID")]
     sandbox_id: String,
     sandbox_key: String,
-    ports: BTreeMap<String, ()>,
+    ports: BTreeMap<String, Option<Vec<port::Binding>>>,
     networks: BTreeMap<String, EndpointReport>,
 }
 
@@ -183,6 +189,7 @@ impl ContainerReport {
             host_config: host_config(sandbox, places),
             config: Config {
                 hostname: process.hostname.clone(),
+                exposed_ports: port::exposed(sandbox).map(|port| (port, Nothing {})).collect(),
                 env: process.env.clone(),
                 cmd: process.argv.clone(),
                 working_dir: process
@@ -226,6 +233,7 @@ fn host_config(sandbox: &Sandbox, places: &[Place]) -> HostConfig {
             NetworkMode::Host => "host".to_owned(),
             NetworkMode::Container(other) => format!("container:{other}"),
         },
+        port_bindings: port::bindings(sandbox),
         auto_remove: process.auto_remove,
         dns: process.dns.iter().map(ToString::to_string).collect(),
         dns_options: process.dns_options.clone(),
@@ -247,7 +255,7 @@ fn network_settings(sandbox: &Sandbox, places: &[Place]) -> NetworkSettings {
     NetworkSettings {
         sandbox_id: if has_namespace { sandbox.id.to_string() } else { String::new() },
         sandbox_key: if has_namespace { key } else { String::new() },
-        ports: BTreeMap::new(),
+        ports: port::settings(sandbox, places),
         networks: places.iter().map(|place| (place.network.name.to_string(), endpoint(place))).collect(),
     }
 }

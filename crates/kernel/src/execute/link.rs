@@ -213,8 +213,10 @@ impl Pending {
             });
             self.purposes.push((step, Purpose::Must));
         }
-        if settings.isolated {
-            let port = PortOptions { isolated: Some(true), ..PortOptions::default() };
+        if settings.isolated || settings.hairpin {
+            let on = |wanted: bool| wanted.then_some(true);
+            let (isolated, hairpin) = (on(settings.isolated), on(settings.hairpin));
+            let port = PortOptions { isolated, hairpin, ..PortOptions::default() };
             self.requests.set_link(&SetLink { port, ..SetLink::new(name.as_str()) });
             self.purposes.push((step, Purpose::Must));
         }
@@ -242,5 +244,6 @@ fn number(conf: DevConf) -> Ipv4Conf {
     match conf {
         DevConf::Forwarding => Ipv4Conf::Forwarding,
         DevConf::ArpNotify => Ipv4Conf::ArpNotify,
+        DevConf::RouteLocalnet => Ipv4Conf::RouteLocalnet,
     }
 }

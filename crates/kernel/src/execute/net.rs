@@ -1,13 +1,13 @@
 //! Addresses, routes and neighbours of a plan.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use ipnet::IpNet;
-use pontoon_model::op::{AddressOp, NeighbourOp, RouteOp};
+use pontoon_model::op::{AddressOp, NeighbourOp, Netns as Where, RouteOp};
 use pontoon_netlink::address::Address;
 use pontoon_netlink::link::LinkIndex;
 use pontoon_netlink::neighbour::{Neighbour, State};
-use pontoon_netlink::route::{NextHop, Route};
+use pontoon_netlink::route::{NextHop, Route, RouteType, TABLE_LOCAL};
 use pontoon_netlink::{Family, Prefix};
 
 use super::link::hardware;
@@ -43,18 +43,26 @@ impl Executor {
         op: &RouteOp,
         pending: &mut Pending,
     ) -> Result<(), (usize, Refusal)> {
-        let (RouteOp::Default { netns, via, link, .. } | RouteOp::DeleteDefault { netns, via, link }) = op;
+        let (netns, link) = match op {
+            RouteOp::Default { netns, link, .. } | RouteOp::DeleteDefault { netns, link, .. } => {
+                (netns, link)
+            }
+            RouteOp::Loopback { link, .. } => (&Where::Host, link),
+        };
         let index = self.index_of(step, netns, link.as_str(), pending)?;
         self.turn_to(netns, pending)?;
-        let route = default_route(*via, index);
         match op {
-            RouteOp::Default { .. } => {
-                pending.requests.replace_route(&route);
+            RouteOp::Default { via, .. } => {
+                pending.requests.replace_route(&default_route(*via, index));
                 pending.purposes.push((step, Purpose::Must));
             }
-            RouteOp::DeleteDefault { .. } => {
-                pending.requests.delete_route(&route);
+            RouteOp::DeleteDefault { via, .. } => {
+                pending.requests.delete_route(&default_route(*via, index));
                 pending.purposes.push((step, Purpose::MayBeAbsent));
+            }
+            RouteOp::Loopback { metric, .. } => {
+                pending.requests.replace_route(&loopback_route(index, *metric));
+                pending.purposes.push((step, Purpose::Must));
             }
         }
         Ok(())
@@ -106,4 +114,10 @@ fn prefix(net: IpNet) -> Prefix {
 fn default_route(via: IpAddr, link: LinkIndex) -> Route {
     let hop = NextHop { gateway: Some(via), link: Some(link), ..NextHop::default() };
     Route::new(Prefix::all(Family::of(via)), hop)
+}
+
+fn loopback_route(link: LinkIndex, metric: u32) -> Route {
+    let to = Prefix::new(Ipv6Addr::LOCALHOST.into(), 128);
+    let hop = NextHop { link: Some(link), ..NextHop::default() };
+    Route { kind: RouteType::Local, table: TABLE_LOCAL, metric: Some(metric), ..Route::new(to, hop) }
 }

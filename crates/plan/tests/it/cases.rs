@@ -51,7 +51,7 @@ pub(crate) struct Case {
 }
 
 /// All of them.
-pub(crate) const CASES: [Case; 33] = [
+pub(crate) const CASES: [Case; 42] = [
     Case { name: "network-first", tell: network_first },
     Case { name: "network-ipv4", tell: network_ipv4 },
     Case { name: "network-dual-stack", tell: network_dual_stack },
@@ -85,6 +85,15 @@ pub(crate) const CASES: [Case; 33] = [
     Case { name: "cable-pid", tell: cable_pid },
     Case { name: "cable-host", tell: cable_host },
     Case { name: "cable-remove", tell: cable_remove },
+    Case { name: "publish-run", tell: publish_run },
+    Case { name: "publish-one-address", tell: publish_one_address },
+    Case { name: "publish-loopback", tell: publish_loopback },
+    Case { name: "publish-range", tell: publish_range },
+    Case { name: "publish-dual-stack", tell: publish_dual_stack },
+    Case { name: "publish-routed", tell: publish_routed },
+    Case { name: "publish-gateway-moves", tell: publish_gateway_moves },
+    Case { name: "publish-running", tell: publish_running },
+    Case { name: "publish-container-ends", tell: publish_container_ends },
 ];
 
 fn network_first(world: &mut World, _: &Ground, story: &mut Story) {
@@ -344,6 +353,70 @@ fn cable_remove(world: &mut World, ground: &Ground, story: &mut Story) {
     let host = Plug { container: None, ifname: "tap", addresses: &[] };
     story.given(world.lay([host, lab], None));
     story.act("link --remove host netns:lab", world.unlay(0));
+}
+
+/// Web on blue, with published ports from its first moment on.
+fn publish(world: &mut World, ground: &Ground, ports: &[&'static str]) -> Plan {
+    let joining = Joining { publish: ports.to_vec(), ..Joining::default() };
+    world.start("web", ground.fresh[0], &[("blue", joining)])
+}
+
+fn publish_run(world: &mut World, ground: &Ground, story: &mut Story) {
+    story.given(world.create(&Wanted::network("blue", &["172.18.0.0/16"])));
+    story.act("run --name web --network blue -p 8080:80", publish(world, ground, &["8080:80"]));
+}
+
+fn publish_one_address(world: &mut World, ground: &Ground, story: &mut Story) {
+    story.given(world.create(&Wanted::network("blue", &["172.18.0.0/16"])));
+    let ports = ["192.0.2.2:8080:80", "192.0.2.2:53:5353/udp"];
+    let typed = "run --name web --network blue -p 192.0.2.2:8080:80 -p 192.0.2.2:53:5353/udp";
+    story.act(typed, publish(world, ground, &ports));
+}
+
+fn publish_loopback(world: &mut World, ground: &Ground, story: &mut Story) {
+    story.given(world.create(&Wanted::network("blue", &["172.18.0.0/16", "fd00:18::/64"])));
+    let ports = ["127.0.0.1:8080:80", "[::1]:8080:80"];
+    let typed = "run --name web --network blue -p 127.0.0.1:8080:80 -p [::1]:8080:80";
+    story.act(typed, publish(world, ground, &ports));
+}
+
+fn publish_range(world: &mut World, ground: &Ground, story: &mut Story) {
+    story.given(world.create(&Wanted::network("blue", &["172.18.0.0/16"])));
+    let typed = "run --name web --network blue -p 8000-8003:80-83";
+    story.act(typed, publish(world, ground, &["8000-8003:80-83"]));
+}
+
+fn publish_dual_stack(world: &mut World, ground: &Ground, story: &mut Story) {
+    story.given(world.create(&Wanted::network("blue", &["172.18.0.0/16", "fd00:18::/64"])));
+    story.act("run --name web --network blue -p 8080:80", publish(world, ground, &["8080:80"]));
+}
+
+fn publish_routed(world: &mut World, ground: &Ground, story: &mut Story) {
+    let wanted = Wanted::network("blue", &["172.18.0.0/16", "fd00:18::/64"])
+        .option("bridge.gateway_mode_ipv6", "routed");
+    story.given(world.create(&wanted));
+    story.act("run --name web --network blue -p 8080:80", publish(world, ground, &["8080:80"]));
+}
+
+fn publish_gateway_moves(world: &mut World, ground: &Ground, story: &mut Story) {
+    given_web_on_blue_beside_green(world, ground, story);
+    story.given(world.publish("web", &["8080:80"]));
+    let joining = Joining { gw_priority: 1, ..Joining::default() };
+    story.act("network connect --gw-priority 1 green web", world.connect("web", "green", &joining));
+    story.act("network disconnect green web", world.disconnect("web", "green"));
+}
+
+fn publish_running(world: &mut World, ground: &Ground, story: &mut Story) {
+    given_web_on_blue_beside_green(world, ground, story);
+    story.given(world.publish("web", &["8080:80"]));
+    story.act("publish web 8443:443", world.publish("web", &["8443:443"]));
+    story.act("unpublish --all web", world.unpublish("web"));
+}
+
+fn publish_container_ends(world: &mut World, ground: &Ground, story: &mut Story) {
+    story.given(world.create(&Wanted::network("blue", &["172.18.0.0/16"])));
+    story.given(publish(world, ground, &["8080:80"]));
+    story.act("stop web", world.end("web"));
 }
 
 /// A network that has the table made and forwarding switched on already.

@@ -50,6 +50,9 @@ pub(crate) enum Refusal {
     Not(String),
 }
 
+/// What an imagined link has instead of the route that lets packets for ::1 in.
+const LOCAL_ROUTE: &str = "local route to ::1";
+
 impl Host {
     /// A host with loopback and nothing else.
     pub(crate) fn new() -> Self {
@@ -79,13 +82,18 @@ impl Host {
         self.pins.retain(|_, pinned| *pinned != id);
     }
 
-    /// What an undo must leave as it was: all but the host's switches, and that a loopback once brought up stays up.
+    /// What an undo must leave as it was: all but the host's switches, that a loopback once brought up stays up, and
+    /// that a bridge once opened to the host's loopback addresses stays so, and so does a port that gives frames back.
     pub(crate) fn essence(&self) -> Self {
         let mut essence = self.clone();
         for space in essence.spaces.values_mut() {
             space.sysctls.clear();
             if let Some(lo) = space.links.get_mut("lo") {
                 lo.up = true;
+            }
+            for link in space.links.values_mut() {
+                link.sysctls.retain(|key, _| key != "route_localnet" && key != LOCAL_ROUTE);
+                link.forget_hairpin();
             }
         }
         essence
@@ -103,8 +111,13 @@ impl Host {
     /// be taken away is gone with its link or namespace.
     pub(crate) fn run_all(&mut self, steps: &[Step]) -> Vec<(Step, Refusal)> {
         let refused = steps.iter().filter_map(|step| Some((step.clone(), self.apply(&step.op).err()?)));
-        let is_gone = |refusal: &Refusal| matches!(refusal, Refusal::Gone | Refusal::NoLink(_));
-        refused.filter(|(_, refusal)| !is_gone(refusal)).collect()
+        // Elements whose table somebody flushed come back with the table.
+        let is_gone = |step: &Step, refusal: &Refusal| match (&step.op, refusal) {
+            (_, Refusal::Gone | Refusal::NoLink(_)) => true,
+            (Op::Nft(op), Refusal::Missing(_)) => nft::is_of_elements(op),
+            _ => false,
+        };
+        refused.filter(|(step, refusal)| !is_gone(step, refusal)).collect()
     }
 
     /// Takes one step, all of it or nothing.
@@ -132,7 +145,17 @@ impl Host {
     }
 
     fn route(&mut self, op: &RouteOp) -> Result<(), Refusal> {
-        let (RouteOp::Default { netns, via, link, .. } | RouteOp::DeleteDefault { netns, via, link }) = op;
+        let (netns, via, link) = match op {
+            RouteOp::Default { netns, via, link, .. } | RouteOp::DeleteDefault { netns, via, link } => {
+                (netns, via, link)
+            }
+            RouteOp::Loopback { link, metric } => {
+                let link = self.space(&Netns::Host)?.links.get_mut(link.as_str());
+                let link = link.ok_or_else(|| Refusal::NoLink("the bridge".to_owned()))?;
+                link.sysctls.insert(LOCAL_ROUTE.to_owned(), metric.to_string());
+                return Ok(());
+            }
+        };
         let space = self.space(netns)?;
         let found = space.links.get(link.as_str()).ok_or_else(|| Refusal::NoLink(link.to_string()))?;
         let route = (*via, link.to_string());
@@ -144,7 +167,7 @@ impl Host {
             RouteOp::Default { .. } => {
                 space.routes.insert(via.is_ipv4(), route);
             }
-            RouteOp::DeleteDefault { .. } => {
+            RouteOp::DeleteDefault { .. } | RouteOp::Loopback { .. } => {
                 if space.routes.get(&via.is_ipv4()) == Some(&route) {
                     space.routes.remove(&via.is_ipv4());
                 }

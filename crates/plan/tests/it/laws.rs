@@ -1,13 +1,17 @@
 //! What holds of every plan, whatever was done before.
 
+use std::collections::BTreeMap;
+
 use pontoon_model::Step;
 use pontoon_model::op::{FileOp, LinkOp, Netns, NetnsOp, Op};
-use pontoon_plan::{Plan, command};
+use pontoon_nft::syntax::{Command, Elements};
+use pontoon_plan::{Plan, command, publish};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
 use crate::host::{Host, Kind, Link};
 use crate::stage::{Action, Next, Stage, history, making, taking};
+use crate::world::World;
 
 /// Where and how a plan is cut off.
 #[derive(Debug, Clone)]
@@ -71,6 +75,19 @@ fn undo(host: &mut Host, plan: &Plan, again: Index) -> Result<(), TestCaseError>
     prop_assert_eq!(host.run_all(&undo.steps), vec![]);
     prop_assert_eq!(host.run_all(&undo.steps), vec![]);
     Ok(())
+}
+
+/// What the table's maps must hold for published ports: each map's keys and data.
+fn port_elements(world: &World) -> BTreeMap<String, Vec<(String, String)>> {
+    let mut maps: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
+    let published = world.containers.keys().map(|name| world.published(name));
+    for command in published.flat_map(|published| publish::add(&world.instance, &published)) {
+        let Command::AddElements(Elements { set, elements, .. }) = command else { panic!("{command}") };
+        let texts = elements.iter().map(|one| (format!("{:?}", one.key), format!("{:?}", one.data)));
+        maps.entry(set).or_default().extend(texts);
+    }
+    maps.values_mut().for_each(|elements| elements.sort());
+    maps
 }
 
 /// What a plan makes, as somebody else may have it under the same name.
@@ -182,6 +199,25 @@ proptest! {
         prop_assert_eq!(stage.host.run_all(&next.plan.steps[..at]), vec![]);
         prop_assert_eq!(stage.host.run_all(&next.plan.steps), vec![]);
         prop_assert_eq!(stage.host, whole);
+    }
+
+    /// Whatever was published, connected, disconnected and taken away, and whichever plan was cut off at the end and
+    /// undone: the maps hold exactly what leads somewhere.
+    #[test]
+    fn the_maps_hold_the_published_ports_and_nothing_else(
+        history in history(), action in making(), cut in cut(), again: Index,
+    ) {
+        let mut stage = Stage::after(&history);
+        let wanted = port_elements(&stage.world);
+        if let Some(next) = stage.prepare(&action) {
+            cut.apply(&mut stage.host, &next);
+            undo(&mut stage.host, &next.plan, again)?;
+        }
+        for map in ["at4", "at6", "any4", "any6", "open4", "open6", "self4", "self6"] {
+            let mut there = stage.host.elements(map);
+            there.sort();
+            prop_assert_eq!(there, wanted.get(map).cloned().unwrap_or_default(), "{}", map);
+        }
     }
 
     /// Networks, containers and cables in any order: when all are taken away, the host is as it was.

@@ -7,13 +7,16 @@ use pontoon_plan::Plan;
 use proptest::prelude::*;
 
 use crate::host::Host;
-use crate::world::{Joining, Plug, Wanted, World};
+use crate::world::{Joining, Plug, Wanted, World, publication};
 
 const NETWORKS: [&str; 3] = ["blue", "green", "red"];
 /// Somebody else's namespaces: by name, process and path.
 const KNOWN: [&str; 3] = ["lab", "pid-7", "box"];
 /// Containers of ours.
 const OURS: [&str; 2] = ["web", "db"];
+/// Ports that are published; none meets another.
+const PORTS: [&str; 5] =
+    ["8080:80", "127.0.0.1:81:81", "0.0.0.0:53:53/udp", "[::1]:82:82", "9000-9300:9000-9300"];
 
 /// What somebody does. What is not possible at the time is passed over.
 #[derive(Debug, Clone)]
@@ -28,7 +31,11 @@ pub(crate) enum Action {
         gw_priority: i64,
         reused: bool,
         sysctl: bool,
+        /// The place of a port in the list.
+        port: Option<usize>,
     },
+    Publish(usize, usize),
+    Unpublish(usize),
     Disconnect {
         container: usize,
         network: usize,
@@ -142,7 +149,7 @@ impl Stage {
                     .any(|end| end.sandbox.as_ref() == Some(&id));
                 if cabled { None } else { taken(self.world.end(name)) }
             }
-            Action::Connect { container, network, gw_priority, reused, sysctl } => {
+            Action::Connect { container, network, gw_priority, reused, sysctl, port } => {
                 let name = name_of(*container);
                 let possible = self.world.containers.contains_key(name) && self.has_network(*network);
                 if !possible || self.is_connected(name, *network) {
@@ -150,7 +157,9 @@ impl Stage {
                 }
                 let options = sysctl.then_some(("sysctls", "net.ipv4.conf.IFNAME.log_martians=1"));
                 let options = options.into_iter().collect();
-                let joining = Joining { gw_priority: *gw_priority, reused: *reused, options, place: None };
+                let publish = port.and_then(|port| self.free_port(port)).into_iter().collect();
+                let (gw_priority, reused) = (*gw_priority, *reused);
+                let joining = Joining { gw_priority, reused, options, place: None, publish };
                 made(self.world.connect(name, NETWORKS[*network], &joining))
             }
             Action::Disconnect { container, network } => {
@@ -160,6 +169,16 @@ impl Stage {
                 } else {
                     None
                 }
+            }
+            Action::Publish(container, port) => {
+                let name = name_of(*container);
+                let port = self.world.containers.get(name).and_then(|_| self.free_port(*port))?;
+                made(self.world.publish(name, &[port]))
+            }
+            Action::Unpublish(container) => {
+                let name = name_of(*container);
+                let there = self.world.containers.contains_key(name);
+                if there { taken(self.world.unpublish(name)) } else { None }
             }
             Action::Lay { ends, addressed, mtu } => self.lay(*ends, *addressed, *mtu),
             Action::Unlay(place) if *place < self.world.cables.len() => taken(self.world.unlay(*place)),
@@ -213,6 +232,13 @@ impl Stage {
             |end: usize| Plug { container: names[end], ifname: &ifnames[end], addresses: addresses[end] };
         let plan = self.world.lay([plug(0), plug(1)], mtu);
         Some(Next { plan, makes: true, fresh: None })
+    }
+
+    /// A port that nobody has published.
+    fn free_port(&self, port: usize) -> Option<&'static str> {
+        let publication = publication(PORTS[port]);
+        let taken = self.world.containers.values().any(|container| container.ports.contains(&publication));
+        (!taken).then_some(PORTS[port])
     }
 
     fn has_network(&self, network: usize) -> bool {
@@ -281,16 +307,18 @@ fn shape() -> impl Strategy<Value = Shape> {
 pub(crate) fn making() -> impl Strategy<Value = Action> {
     let network = 0..NETWORKS.len();
     let container = 0..KNOWN.len() + OURS.len();
-    let joined = (container.clone(), network.clone(), -2..3_i64, any::<bool>(), any::<bool>());
+    let port = prop::option::weighted(0.3, 0..PORTS.len());
+    let joined = (container.clone(), network.clone(), -2..3_i64, any::<bool>(), any::<bool>(), port);
     prop_oneof![
         2 => (network.clone(), shape()).prop_map(|(network, shape)| Action::Create(network, shape)),
         1 => (network.clone(), prop_oneof![Just(1_u32), Just(2), Just(21)])
             .prop_map(|(network, number)| Action::Widen(network, number)),
         2 => (0..OURS.len(), prop::collection::vec((network, -2..3_i64), 0..3))
             .prop_map(|(container, networks)| Action::Start(container, networks)),
-        4 => joined.prop_map(|(container, network, gw_priority, reused, sysctl)| Action::Connect {
-            container, network, gw_priority, reused, sysctl,
+        4 => joined.prop_map(|(container, network, gw_priority, reused, sysctl, port)| Action::Connect {
+            container, network, gw_priority, reused, sysctl, port,
         }),
+        2 => (container.clone(), 0..PORTS.len()).prop_map(|(container, port)| Action::Publish(container, port)),
         1 => ([container.clone(), 0..KNOWN.len() + OURS.len() + 1], any::<bool>(), prop::option::of(1280..9000_u32))
             .prop_map(|(ends, addressed, mtu)| Action::Lay { ends, addressed, mtu }),
     ]
@@ -303,7 +331,9 @@ pub(crate) fn taking() -> impl Strategy<Value = Action> {
     prop_oneof![
         network.clone().prop_map(Action::Remove),
         (0..OURS.len()).prop_map(Action::End),
-        (container, network).prop_map(|(container, network)| Action::Disconnect { container, network }),
+        (container.clone(), network)
+            .prop_map(|(container, network)| Action::Disconnect { container, network }),
+        container.prop_map(Action::Unpublish),
         (0..2_usize).prop_map(Action::Unlay),
     ]
 }

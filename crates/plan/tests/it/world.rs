@@ -9,9 +9,15 @@ use pontoon_model::network::{AddressPool, Driver, Segment};
 use pontoon_model::observed::HostSwitches;
 use pontoon_model::op::{LinkOp, NetnsPlace};
 use pontoon_model::option::{BridgeOptions, EndpointOptions};
+use pontoon_model::publish::{HostPorts, PublishSpec};
 use pontoon_model::sandbox::NetnsId;
-use pontoon_model::{Endpoint, EndpointId, IfName, Mac, Netns, Network, NetworkId, SandboxId, subnet};
-use pontoon_plan::endpoint::{Attach, DefaultRoutes, Detach, attach, detach, elect, forget_neighbours};
+use pontoon_model::{
+    Endpoint, EndpointId, IfName, Mac, Netns, Network, NetworkId, Publication, SandboxId, subnet,
+};
+use pontoon_plan::endpoint::{
+    Attach, DefaultRoutes, Detach, attach, detach, elect, elected, forget_neighbours,
+};
+use pontoon_plan::publish::{self, Published};
 use pontoon_plan::{Instance, Plan, cable, network, resolver, sandbox};
 
 /// A network as it is asked for.
@@ -54,6 +60,8 @@ pub(crate) struct Joining {
     pub(crate) place: Option<u32>,
     /// `--driver-opt com.docker.network.endpoint.KEY=VALUE`
     pub(crate) options: Vec<(&'static str, &'static str)>,
+    /// `--publish`
+    pub(crate) publish: Vec<&'static str>,
 }
 
 /// One end of a cable: the container, or the host, its interface and its addresses.
@@ -69,6 +77,7 @@ pub(crate) struct Plug<'a> {
 pub(crate) struct Container {
     pub(crate) netns: Netns,
     pub(crate) id: SandboxId,
+    pub(crate) ports: Vec<Publication>,
     /// Its files, if its name in `/run/netns` is ours.
     pinned: Option<sandbox::Files>,
 }
@@ -125,7 +134,7 @@ impl World {
             builtin: false,
             id,
         };
-        let plan = network::create(&self.instance, &network, &[], &self.switches);
+        let plan = network::create(&self.instance, &network, &network::Former::default(), &self.switches);
         let needs = |v4: bool| {
             network.pools().any(|pool| network.needs_forwarding(pool) && pool.subnet.addr().is_ipv4() == v4)
         };
@@ -159,7 +168,7 @@ impl World {
     /// Makes somebody else's namespace known.
     pub(crate) fn know(&mut self, name: &str, netns: Netns) {
         let id = SandboxId::from_bytes(self.next(0x50));
-        self.containers.insert(name.into(), Container { netns, id, pinned: None });
+        self.containers.insert(name.into(), Container { netns, id, ports: Vec::new(), pinned: None });
     }
 
     /// Starts a container of ours with nothing but loopback.
@@ -184,7 +193,7 @@ impl World {
 
     /// Takes away what is left of a container of ours whose process has ended.
     pub(crate) fn end(&mut self, name: &str) -> Plan {
-        let mut plan = Plan::default();
+        let mut plan = self.unpublish(name);
         let mut vanishing = Plan::default();
         let container = self.containers.remove(name).unwrap();
         let (gone, left): (Vec<_>, Vec<_>) =
@@ -217,6 +226,7 @@ impl World {
             None => self.free_addresses(network).collect(),
         };
         let Container { netns, id: sandbox, .. } = self.containers[container].clone();
+        let earlier = self.clone();
         let before = self.routes(&sandbox);
         let first = !self.endpoints.iter().any(|endpoint| endpoint.sandbox == sandbox);
         let found = &self.networks[network];
@@ -235,6 +245,7 @@ impl World {
             state: EndpointState::Attached,
         };
         self.endpoints.push(endpoint.clone());
+        self.note_ports(container, &joining.publish);
         attach(&Attach {
             instance: &self.instance,
             network: &self.networks[network],
@@ -245,12 +256,57 @@ impl World {
             routes: (before, self.routes(&sandbox)),
             announce: joining.reused,
             sysctls: &options.sysctls,
+            published: (earlier.published(container), self.published(container)),
         })
+    }
+
+    /// Publishes ports of a container.
+    pub(crate) fn publish(&mut self, container: &str, ports: &[&'static str]) -> Plan {
+        let earlier = self.clone();
+        self.note_ports(container, ports);
+        self.ports_changed(&earlier, container)
+    }
+
+    /// Publishes no port of a container any more.
+    pub(crate) fn unpublish(&mut self, container: &str) -> Plan {
+        let earlier = self.clone();
+        self.containers.get_mut(container).unwrap().ports.clear();
+        self.ports_changed(&earlier, container)
+    }
+
+    fn ports_changed(&self, earlier: &Self, container: &str) -> Plan {
+        let mut plan = Plan::default();
+        let (before, after) = (earlier.published(container), self.published(container));
+        publish::change(&mut plan, &self.instance, container, &before, &after);
+        plan
+    }
+
+    fn note_ports(&mut self, container: &str, ports: &[&str]) {
+        let ports = ports.iter().map(|text| publication(text));
+        self.containers.get_mut(container).unwrap().ports.extend(ports);
+    }
+
+    /// A container's published ports, and where they lead.
+    pub(crate) fn published(&self, container: &str) -> Published<'_> {
+        let Some(Container { id, ports, .. }) = self.containers.get(container) else {
+            return Published::default();
+        };
+        let ours = self.on_networks(id);
+        Published::new(ports, elected(&ours, true), elected(&ours, false))
+    }
+
+    /// A container's endpoints with their networks.
+    fn on_networks(&self, sandbox: &SandboxId) -> Vec<(&Endpoint, &Network)> {
+        let network =
+            |endpoint: &Endpoint| self.networks.values().find(|network| network.id == endpoint.network);
+        let ours = self.endpoints.iter().filter(|endpoint| endpoint.sandbox == *sandbox);
+        ours.map(|endpoint| (endpoint, network(endpoint).unwrap())).collect()
     }
 
     /// Disconnects a container from a network.
     pub(crate) fn disconnect(&mut self, container: &str, network: &str) -> Plan {
         let Container { netns, id: sandbox, .. } = self.containers[container].clone();
+        let earlier = self.clone();
         let before = self.routes(&sandbox);
         let network = &self.networks[network];
         let on = |endpoint: &Endpoint| endpoint.sandbox == sandbox && endpoint.network == network.id;
@@ -263,6 +319,7 @@ impl World {
             sandbox: container,
             netns: Some(netns),
             routes: (before, self.routes(&sandbox)),
+            published: (earlier.published(container), self.published(container)),
         })
     }
 
@@ -306,7 +363,8 @@ impl World {
         ];
         let place = NetnsPlace::Named(name.into());
         let plan = sandbox::name(name, netns, &files);
-        let container = Container { netns: Netns::Other { place, id: netns }, id, pinned: Some(files) };
+        let netns = Netns::Other { place, id: netns };
+        let container = Container { netns, id, ports: Vec::new(), pinned: Some(files) };
         self.containers.insert(name.into(), container);
         plan
     }
@@ -339,10 +397,7 @@ impl World {
     }
 
     fn routes(&self, sandbox: &SandboxId) -> DefaultRoutes {
-        let network =
-            |endpoint: &Endpoint| self.networks.values().find(|network| network.id == endpoint.network);
-        let ours = self.endpoints.iter().filter(|endpoint| endpoint.sandbox == *sandbox);
-        elect(&ours.map(|endpoint| (endpoint, network(endpoint).unwrap())).collect::<Vec<_>>())
+        elect(&self.on_networks(sandbox))
     }
 
     /// The bytes of a new id: the first tells its kind, the others count.
@@ -352,6 +407,13 @@ impl World {
         bytes[0] = kind;
         bytes
     }
+}
+
+/// What `--publish` says, with the host's port.
+pub(crate) fn publication(text: &str) -> Publication {
+    let spec: PublishSpec = text.parse().unwrap();
+    let HostPorts::Exactly(first) = spec.host else { panic!("{text}: which host port?") };
+    spec.at(first)
 }
 
 fn nth(subnet: IpNet, number: u32) -> IpAddr {

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use pontoon_engine::connect::{ConnectSpec, Connected};
+use pontoon_model::publish::PublishSpec;
 use pontoon_model::{ContainerRef, IfName, Mac};
 
 use crate::failure::Failure;
@@ -41,6 +42,9 @@ pub(crate) struct Connect {
     /// Endpoint option: com.docker.network.endpoint.ifname or …sysctls
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair::key_value)]
     driver_opt: Vec<(String, String)>,
+    /// Port to publish: [HOST_IP:][HOST_PORT:]PORT[/tcp|udp|sctp], each a range if need be
+    #[arg(long, short, value_name = "PORT")]
+    publish: Vec<PublishSpec>,
     /// Network
     network: String,
     /// Container
@@ -60,6 +64,7 @@ impl Connect {
             gw_priority: self.gw_priority,
             ifname: self.ifname,
             options: self.driver_opt.into_iter().collect(),
+            publish: self.publish,
         };
         let mut session = global.session()?;
         let connected = session.connect(&self.network, &self.container, &spec)?;

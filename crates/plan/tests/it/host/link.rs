@@ -30,12 +30,18 @@ pub(crate) struct Link {
     mtu: Option<u32>,
     master: Option<String>,
     isolated: bool,
+    hairpin: bool,
     no_autoconf: bool,
     addresses: BTreeSet<IpNet>,
     neighbours: BTreeMap<IpAddr, Mac>,
 }
 
 impl Link {
+    /// The port as if it had never given frames back.
+    pub(super) fn forget_hairpin(&mut self) {
+        self.hairpin = false;
+    }
+
     pub(crate) fn new(kind: Kind, mac: Mac) -> Self {
         Self {
             kind,
@@ -46,6 +52,7 @@ impl Link {
             mtu: None,
             master: None,
             isolated: false,
+            hairpin: false,
             no_autoconf: false,
             addresses: BTreeSet::new(),
             neighbours: BTreeMap::new(),
@@ -153,6 +160,7 @@ impl Host {
         }
         link.no_autoconf |= settings.no_autoconf;
         link.isolated |= settings.isolated;
+        link.hairpin |= settings.hairpin;
         link.up |= settings.up;
         for (conf, on) in &settings.devconf {
             link.sysctls.insert(conf.name().to_owned(), u32::from(*on).to_string());

@@ -30,10 +30,24 @@ impl Host {
         Ok(())
     }
 
+    /// The elements of a set of the default instance's: their keys and data.
+    pub(crate) fn elements(&self, set: &str) -> Vec<(String, String)> {
+        let table = self.tables.get(&("inet".to_owned(), "pontoon".to_owned()));
+        let set = table.and_then(|table| table.sets.get(set));
+        set.into_iter().flatten().map(|(key, data)| (key.clone(), data.clone())).collect()
+    }
+
     /// Somebody flushes the whole ruleset.
     pub(crate) fn flush_ruleset(&mut self) {
         self.tables.clear();
     }
+}
+
+/// Whether an operation changes elements alone.
+pub(super) fn is_of_elements(op: &NftOp) -> bool {
+    let elements =
+        |command: &Command| matches!(command, Command::AddElements(_) | Command::DestroyElements(_));
+    op.commands.iter().all(elements)
 }
 
 fn carry_out(tables: &mut Tables, command: &Command) -> Result<(), Refusal> {

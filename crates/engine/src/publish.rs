@@ -1,0 +1,371 @@
+//! Publishing ports of containers, and withdrawing them.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use pontoon_kernel::address;
+use pontoon_kernel::port::{self, Holder, Prober};
+use pontoon_model::publish::{HostPorts, Protocol, PublishSpec, free_ports, merge};
+use pontoon_model::sandbox::Status;
+use pontoon_model::{ContainerRef, Endpoint, Network, Publication, Sandbox};
+use pontoon_netlink::address::DumpAddresses;
+use pontoon_netlink::socket_diag::State;
+use pontoon_plan::Plan;
+use pontoon_plan::publish::{Host, Published, change};
+use pontoon_store::{Recovery, Subject, Tx};
+
+use crate::connect::Candidates;
+use crate::journal::{Prepared, Preparing};
+use crate::observe::bridge_calls_ip6tables;
+use crate::recover::clean;
+use crate::resolve;
+use crate::{Engine, EngineError, Outcome};
+
+/// Where the search for a free port of the host goes on: the one that was given out last.
+const LAST_GIVEN: &str = "last-given-port";
+
+/// A container whose published ports were changed.
+#[derive(Debug, Clone)]
+pub struct PortsChanged {
+    /// The container, with all the ports that it has now.
+    pub sandbox: Sandbox,
+    /// Those that were added or withdrawn.
+    pub ports: Vec<Publication>,
+}
+
+/// Ports of the host to withdraw.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Withdraw {
+    /// On this address alone; wherever they are published otherwise.
+    pub address: Option<IpAddr>,
+    /// Their protocol.
+    pub protocol: Protocol,
+    /// The first.
+    pub first: u16,
+    /// The last.
+    pub last: u16,
+}
+
+impl Withdraw {
+    fn covers(&self, one: &Publication) -> bool {
+        let address = self.address.is_none() || self.address == one.address;
+        address && self.protocol == one.protocol && (self.first..=self.last).contains(&one.host)
+    }
+}
+
+impl std::fmt::Display for Withdraw {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.address {
+            None => {}
+            Some(IpAddr::V4(address)) => write!(f, "{address}:")?,
+            Some(IpAddr::V6(address)) => write!(f, "[{address}]:")?,
+        }
+        match self.first == self.last {
+            true => write!(f, "{}/{}", self.first, self.protocol),
+            false => write!(f, "{}-{}/{}", self.first, self.last, self.protocol),
+        }
+    }
+}
+
+impl Engine {
+    /// Publishes ports of a container that runs.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such container, or somebody has one of the host's ports.
+    pub fn publish(
+        &mut self,
+        container: &ContainerRef,
+        specs: &[PublishSpec],
+    ) -> Result<Outcome<PortsChanged>, EngineError> {
+        let mut target = self.target(container)?;
+        if target.is_new {
+            return Err(EngineError::NotOnANetwork(container.to_string()));
+        }
+        self.check_ports(specs)?;
+        self.mend_rules()?;
+        let instance = self.instance().clone();
+        let host = self.port_host(specs.iter().map(|spec| (spec.protocol, spec.address)))?;
+        self.alone_with(&[target.sandbox.netns], |engine| {
+            let configured = engine.config.published_ports.clone();
+            engine.change(
+                |at| {
+                    resolve::settle(at.tx, &mut target)?;
+                    let known = Candidates::of(at.tx, &target.sandbox)?;
+                    let ports = choose(at, &target.sandbox, specs, &known, configured)?;
+                    let before = target.sandbox.clone();
+                    target.sandbox.ports = merge([before.ports.clone(), ports.clone()].concat());
+                    at.tx.sandbox_put(&target.sandbox)?;
+                    if known.published(&target.sandbox.ports, &host).leads_nowhere() {
+                        at.warnings.push(waiting(&target.sandbox));
+                    }
+                    let mut plan = Plan::default();
+                    let (old, new) = (
+                        known.published(&before.ports, &host),
+                        known.published(&target.sandbox.ports, &host),
+                    );
+                    change(&mut plan, &instance, target.sandbox.name.as_str(), &old, &new);
+                    let what = format!("publish ports of {}", target.sandbox.name);
+                    Ok(prepared(&target.sandbox, ports, plan, Recovery::Undo, what))
+                },
+                |tx, changed| {
+                    let ended = |now: Sandbox| matches!(now.status, Status::Exited(_));
+                    match tx.sandbox(&changed.sandbox.id)?.is_none_or(ended) {
+                        true => Err(EngineError::NotRunning(changed.sandbox.name.to_string())),
+                        false => Ok(()),
+                    }
+                },
+            )
+        })
+    }
+
+    /// Withdraws published ports of a container; all of them if none is named.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such container, or it has not published one of those.
+    pub fn unpublish(
+        &mut self,
+        container: &ContainerRef,
+        which: &[Withdraw],
+    ) -> Result<Outcome<PortsChanged>, EngineError> {
+        let mut target = self.target(container)?;
+        let instance = self.instance().clone();
+        self.alone_with(&[target.sandbox.netns], |engine| {
+            engine.change(
+                |at| {
+                    resolve::settle(at.tx, &mut target)?;
+                    let before = target.sandbox.clone();
+                    let (gone, left) = split(&before, which)?;
+                    let host = PortHost::default();
+                    let known = Candidates::of(at.tx, &before)?;
+                    let mut plan = Plan::default();
+                    let (old, new) = (known.published(&before.ports, &host), known.published(&left, &host));
+                    change(&mut plan, &instance, before.name.as_str(), &old, &new);
+                    target.sandbox.ports = left.clone();
+                    let what = format!("withdraw ports of {}", before.name);
+                    Ok(prepared(&target.sandbox, gone, plan, Recovery::Finish, what))
+                },
+                |tx, changed| Ok(clean(tx, &subject(&changed.sandbox, &changed.ports))?),
+            )
+        })
+    }
+
+    /// Refuses ports of the host that another program has, before anything is changed.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::PortInUse`] with who has it; that an address is none of the host's.
+    pub(crate) fn check_ports(&self, specs: &[PublishSpec]) -> Result<(), EngineError> {
+        let mut probers: BTreeMap<(Option<IpAddr>, Protocol), Prober> = BTreeMap::new();
+        for spec in specs {
+            let HostPorts::Exactly(first) = spec.host else { continue };
+            let prober = probers
+                .entry((spec.address, spec.protocol))
+                .or_insert_with(|| Prober::new(spec.address, spec.protocol));
+            for port in prober.taken(spec.at(first).pairs().map(|(port, _)| port))? {
+                let holders = in_the_way(spec.address, spec.protocol, port)?;
+                if !holders.is_empty() {
+                    return Err(EngineError::PortInUse { port, protocol: spec.protocol, holders });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What published ports depend on, if there are any: the host's addresses, where flows to any of them are to be
+    /// forgotten, and whether its bridges call ip6tables.
+    pub(crate) fn port_host(
+        &mut self,
+        ports: impl IntoIterator<Item = (Protocol, Option<IpAddr>)>,
+    ) -> Result<PortHost, EngineError> {
+        let ports: Vec<(Protocol, Option<IpAddr>)> = ports.into_iter().collect();
+        if ports.is_empty() {
+            return Ok(PortHost::default());
+        }
+        let on_all = |address: Option<IpAddr>| address.is_none_or(|address| address.is_unspecified());
+        let mut host = PortHost { bridge_calls_ip6tables: bridge_calls_ip6tables(), ..PortHost::default() };
+        if ports.iter().any(|(protocol, address)| *protocol == Protocol::Udp && on_all(*address)) {
+            let found = address::list(self.executor.host(), &DumpAddresses::default())?;
+            host.addresses = found.into_iter().map(|found| found.local.address).collect();
+        }
+        let localhost = Some(IpAddr::V6(std::net::Ipv6Addr::LOCALHOST));
+        if host.bridge_calls_ip6tables && ports.iter().any(|(_, address)| *address == localhost) {
+            self.warn(
+                "::1 leads to no container while net.bridge.bridge-nf-call-ip6tables is 1 (127.0.0.1 does): \
+                 connections there are refused",
+            );
+        }
+        Ok(host)
+    }
+}
+
+/// What was seen of the host for published ports.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct PortHost {
+    addresses: Vec<IpAddr>,
+    bridge_calls_ip6tables: bool,
+}
+
+impl PortHost {
+    fn view(&self) -> Host<'_> {
+        Host { addresses: &self.addresses, bridge_calls_ip6tables: self.bridge_calls_ip6tables }
+    }
+}
+
+/// Programs whose sockets would not get what is sent to a port any more. A connection that uses the port is not in the
+/// way: its packets are known to belong to it.
+fn in_the_way(address: Option<IpAddr>, protocol: Protocol, port: u16) -> Result<Vec<Holder>, EngineError> {
+    let waits = |holder: &Holder| matches!(holder.state, State::Listen | State::Close | State::BoundInactive);
+    Ok(port::holders(address, protocol, port)?.into_iter().filter(waits).collect())
+}
+
+/// Programs of the host that wait on a port which a container has published: what they were to get goes to the container.
+///
+/// # Errors
+///
+/// If the kernel does not tell.
+pub fn shadowed(sandbox: &Sandbox) -> Result<Vec<(u16, Holder)>, EngineError> {
+    let mut found = Vec::new();
+    for one in &sandbox.ports {
+        let mut prober = Prober::new(one.address, one.protocol);
+        for port in prober.taken(one.pairs().map(|(port, _)| port))? {
+            let holders = in_the_way(one.address, one.protocol, port)?;
+            found.extend(holders.into_iter().map(|holder| (port, holder)));
+        }
+    }
+    Ok(found)
+}
+
+/// The ports of the host for what is to be published, taken for the container.
+pub(crate) fn choose(
+    at: &Preparing<'_, '_>,
+    sandbox: &Sandbox,
+    specs: &[PublishSpec],
+    known: &Candidates,
+    configured: Option<std::ops::RangeInclusive<u16>>,
+) -> Result<Vec<Publication>, EngineError> {
+    let binding = known.elected(true).and_then(|(_, network)| network.bridge.host_binding);
+    let tx = at.tx;
+    let mut ports = Vec::new();
+    let mut take = |one: Publication| -> Result<(), EngineError> {
+        tx.ports_take(&one, &sandbox.id)?;
+        ports.push(one);
+        Ok(())
+    };
+    for spec in specs {
+        let spec = PublishSpec { address: spec.address.or(binding.map(IpAddr::V4)), ..*spec };
+        match spec.host {
+            HostPorts::Exactly(first) => take(spec.at(first))?,
+            HostPorts::OneOf { first, last } => {
+                let none = EngineError::NoFreePort { protocol: spec.protocol, first, last };
+                take(free(tx, &spec, first..=last)?.ok_or(none)?)?;
+            }
+            HostPorts::Free => {
+                for step in 0..spec.count {
+                    let one = PublishSpec { container: spec.container + step, count: 1, ..spec };
+                    take(any_free(tx, &one, configured.clone())?)?;
+                }
+            }
+        }
+    }
+    Ok(merge(ports))
+}
+
+/// A free port from where those come from that nobody asked for. The search goes on where it stopped the last time:
+/// what it costs does not depend on how many are taken.
+fn any_free(
+    tx: &Tx<'_>,
+    spec: &PublishSpec,
+    configured: Option<std::ops::RangeInclusive<u16>>,
+) -> Result<Publication, EngineError> {
+    let all: Vec<u16> = free_ports(port::local_port_range()?, configured).collect();
+    let last: Option<u16> = tx.meta_get(LAST_GIVEN)?.and_then(|text| text.parse().ok());
+    let start = last.and_then(|last| all.iter().position(|port| *port == last)).map_or(0, |place| place + 1);
+    let found = free(tx, spec, all[start..].iter().chain(&all[..start]).copied())?;
+    let (first, last) = (all.iter().min().copied().unwrap_or(0), all.iter().max().copied().unwrap_or(0));
+    let found = found.ok_or(EngineError::NoFreePort { protocol: spec.protocol, first, last })?;
+    tx.meta_set(LAST_GIVEN, &found.host.to_string())?;
+    Ok(found)
+}
+
+/// The first of these ports that nobody has.
+fn free(
+    tx: &Tx<'_>,
+    spec: &PublishSpec,
+    ports: impl IntoIterator<Item = u16>,
+) -> Result<Option<Publication>, EngineError> {
+    let mut prober = Prober::new(spec.address, spec.protocol);
+    for port in ports {
+        let publication = spec.at(port);
+        if tx.ports_are_free(&publication)? && prober.taken([port])?.is_empty() {
+            return Ok(Some(publication));
+        }
+    }
+    Ok(None)
+}
+
+/// A container's ports that are to be withdrawn, and the others.
+fn split(sandbox: &Sandbox, which: &[Withdraw]) -> Result<(Vec<Publication>, Vec<Publication>), EngineError> {
+    let all: Vec<Publication> = sandbox.ports.iter().flat_map(singles).collect();
+    let missing = which.iter().find(|which| !all.iter().any(|one| which.covers(one)));
+    if let Some(missing) = missing {
+        return Err(EngineError::NotPublished {
+            container: sandbox.name.to_string(),
+            port: missing.to_string(),
+        });
+    }
+    let (gone, left): (Vec<_>, Vec<_>) =
+        all.into_iter().partition(|one| which.is_empty() || which.iter().any(|which| which.covers(one)));
+    Ok((merge(gone), merge(left)))
+}
+
+/// Forgets published ports of a container, on record and among those that are taken.
+pub(crate) fn forget(
+    tx: &Tx<'_>,
+    sandbox: &Sandbox,
+    ports: &[Publication],
+) -> Result<Sandbox, pontoon_store::StoreError> {
+    for one in ports {
+        tx.ports_free(one, &sandbox.id)?;
+    }
+    let gone: std::collections::BTreeSet<Publication> = ports.iter().flat_map(singles).collect();
+    let left = sandbox.ports.iter().flat_map(singles).filter(|one| !gone.contains(one)).collect();
+    Ok(Sandbox { ports: merge(left), ..sandbox.clone() })
+}
+
+fn singles(one: &Publication) -> impl Iterator<Item = Publication> + use<> {
+    let one = *one;
+    one.pairs().map(move |(host, container)| Publication { host, container, count: 1, ..one })
+}
+
+pub(crate) fn waiting(sandbox: &Sandbox) -> String {
+    format!("the published ports of {} lead nowhere until it is on a network with a way out", sandbox.name)
+}
+
+fn subject(sandbox: &Sandbox, ports: &[Publication]) -> Subject {
+    Subject::Ports { sandbox: sandbox.id.clone(), ports: ports.to_vec(), endpoint: None }
+}
+
+fn prepared(
+    sandbox: &Sandbox,
+    ports: Vec<Publication>,
+    plan: Plan,
+    recovery: Recovery,
+    what: String,
+) -> Prepared<PortsChanged> {
+    let subject = subject(sandbox, &ports);
+    Prepared { value: PortsChanged { sandbox: sandbox.clone(), ports }, plan, subject, recovery, what }
+}
+
+impl Candidates {
+    /// The endpoint whose gateway is the default route of a family, with its network.
+    pub(crate) fn elected(&self, v4: bool) -> Option<(&Endpoint, &Network)> {
+        pontoon_plan::endpoint::elected(&self.borrowed(), v4)
+    }
+
+    /// Where ports lead.
+    pub(crate) fn published<'a>(&'a self, ports: &'a [Publication], host: &'a PortHost) -> Published<'a> {
+        Published { host: host.view(), ..Published::new(ports, self.elected(true), self.elected(false)) }
+    }
+}

@@ -120,6 +120,12 @@ fn says(before: &[Insn], after: &[Insn]) -> bool {
     for insn in before {
         let used = match (insn, after) {
             (before, [first, ..]) if before == first || is_kept_as_bytes(before, first) => 1,
+            // A name compared up to its NUL is compared whole.
+            (Insn::Cmp { slot, op, data }, [Insn::Cmp { slot: at, op: how, data: whole }, ..])
+                if (slot, op) == (at, how) && is_whole_name(data, whole) =>
+            {
+                1
+            }
             // What lies in a range is at least its first and at most its last value.
             (
                 Insn::Range { slot, negated: false, first, last },
@@ -134,6 +140,11 @@ fn says(before: &[Insn], after: &[Insn]) -> bool {
         after = &after[used..];
     }
     after.is_empty()
+}
+
+fn is_whole_name(data: &[u8], whole: &[u8]) -> bool {
+    let padded = whole.strip_prefix(data).is_some_and(|rest| rest.iter().all(|byte| *byte == 0));
+    padded && data.contains(&0) && whole.len() == 16
 }
 
 /// Whether `after` is how `before` is kept where no statement says it.

@@ -276,3 +276,18 @@ fn a_shell_command_is_quoted_from_the_first_special_word() {
     );
     assert_eq!(shell_command(&Command::DeleteTable { table }), "nft delete table inet lab");
 }
+
+/// iptables-nft compares a name with the NUL after it and no further, which is the whole name.
+#[test]
+fn a_name_up_to_its_nul_is_the_whole_name() {
+    use pontoon_nft::vm::{CmpOp, Insn};
+    let whole = Rule::new([Match::is(Key::IIFNAME, Value::Ifname("docker0".into()))]);
+    let mut insns = compile(Family::Ip, &whole).unwrap().insns;
+    let Some(Insn::Cmp { op: CmpOp::Eq, data, .. }) = insns.last_mut() else { panic!("{insns:?}") };
+    data.truncate("docker0\0".len());
+    assert_eq!(decompile(Family::Ip, &insns), whole.statements);
+    let Some(Insn::Cmp { data, .. }) = insns.last_mut() else { unreachable!() };
+    data.truncate("docker".len());
+    let beginning = Rule::new([Match::is(Key::IIFNAME, Value::Ifname("docker*".into()))]);
+    assert_eq!(decompile(Family::Ip, &insns), beginning.statements);
+}

@@ -1,5 +1,7 @@
 //! From instructions back to statements.
 
+use std::borrow::Cow;
+
 use super::compile::{check_log_prefix, check_value, compile};
 use super::context::Context;
 use super::insn::{CmpOp, Insn, Load, NatPart, SetName, Slot};
@@ -148,7 +150,7 @@ fn comparison(load: Load, rest: &[Insn], context: &Context) -> Option<(Statement
         [Insn::Cmp { slot: 0, op, data }, ..] => {
             let op = equality(*op)?;
             let (key, operand) = match named(load, context) {
-                Some(key) => (key, Operand::Value(exact(key, data)?)),
+                Some(key) => (key, Operand::Value(exact(key, &whole_name(key, data))?)),
                 None => short_prefix(load, data, context).or_else(|| {
                     let key = raw(load)?;
                     Some((key, Operand::Value(exact(key, data)?)))
@@ -191,6 +193,17 @@ fn exact(key: Key, data: &[u8]) -> Option<Value> {
     let value = Value::from_bytes(data_type, data)?;
     check_value(&value).ok()?;
     (value.bytes() == data).then_some(value)
+}
+
+/// A name that is compared only up to its first NUL, as iptables-nft does, is the same as one compared whole.
+fn whole_name(key: Key, data: &[u8]) -> Cow<'_, [u8]> {
+    let size = DataType::Ifname.size();
+    if key.data_type() != DataType::Ifname || !data.contains(&0) || data.len() >= size {
+        return Cow::Borrowed(data);
+    }
+    let mut whole = data.to_vec();
+    whole.resize(size, 0);
+    Cow::Owned(whole)
 }
 
 fn range(key: Key, first: &[u8], last: &[u8]) -> Option<Operand> {

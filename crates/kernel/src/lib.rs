@@ -6,6 +6,7 @@ pub mod conntrack;
 pub mod error;
 pub mod execute;
 pub mod file;
+pub mod iptables;
 pub mod lab;
 pub mod link;
 pub mod lock;

@@ -9,7 +9,8 @@ use serde_json::Value;
 use crate::Finding;
 
 /// Crates that only compute.
-const PURE: [&str; 5] = ["pontoon-netlink", "pontoon-nft", "pontoon-model", "pontoon-plan", "pontoon-format"];
+const PURE: [&str; 6] =
+    ["pontoon-netlink", "pontoon-nft", "pontoon-model", "pontoon-plan", "pontoon-format", "pontoon-explain"];
 
 /// Crates that touch the host, by the beginning of their names.
 const IMPURE_CRATES: [&str; 14] = [

@@ -1,0 +1,264 @@
+//! A packet's way through a base chain and the chains that it jumps to.
+
+use std::collections::BTreeMap;
+
+use pontoon_nft::ruleset::{ListedChain, ListedRule, Table};
+use pontoon_nft::syntax::{ElementData, Key, Policy, Rule, SetRef, Statement, TableRef, Verdict};
+use serde::{Deserialize, Serialize};
+
+use crate::extension::{Effect, effect};
+use crate::matching::{elements, is_element, matches};
+use crate::packet::Packet;
+use crate::truth::Truth;
+
+/// What becomes of a packet in one base chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fate {
+    /// It passes, whatever it is.
+    Passes,
+    /// It depends on what is not known of it.
+    MayDrop,
+    /// It is dropped, whatever it is.
+    Drops,
+}
+
+/// Where a packet was dropped, or may be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reason {
+    /// The table.
+    pub table: TableRef,
+    /// The chains on the way, from the base chain to the one that drops.
+    pub chains: Vec<String>,
+    /// The rule's number; `None` for the base chain's policy.
+    pub handle: Option<u64>,
+    /// The rule, or `policy drop`, as nft shows it.
+    pub text: String,
+}
+
+/// The outcome of a walk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Walk {
+    /// What becomes of it.
+    pub fate: Fate,
+    /// What drops it where everything unknown is taken not to be so: what no special rule is for.
+    pub otherwise: Option<Reason>,
+    /// All that drops it or may, each once.
+    pub drops: Vec<Reason>,
+}
+
+/// Walks `packet` through a base chain of `table`.
+///
+/// A chain that is not at a hook, or not there, lets everything pass.
+pub fn walk(packet: &Packet, table: &Table, chain: &str) -> Walk {
+    let run = |unknown| {
+        let mut walker = Walker {
+            packet,
+            table,
+            unknown,
+            trail: Vec::new(),
+            drops: Vec::new(),
+            accepts: false,
+            known: BTreeMap::new(),
+        };
+        walker.base(chain);
+        walker
+    };
+    let all = run(Truth::Unknown);
+    let fate = match (all.drops.is_empty(), all.accepts) {
+        (true, _) => Fate::Passes,
+        (false, true) => Fate::MayDrop,
+        (false, false) => Fate::Drops,
+    };
+    let otherwise = match fate {
+        Fate::Passes => None,
+        // Nothing is unknown any more, so there is one end.
+        _ => run(Truth::False).drops.into_iter().next(),
+    };
+    Walk { fate, otherwise, drops: all.drops }
+}
+
+/// Who is left after a chain or rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Left {
+    /// Somebody goes on to the next rule.
+    next: bool,
+    /// Somebody has left the chain by `return` or `goto`.
+    returned: bool,
+}
+
+struct Walker<'a> {
+    packet: &'a Packet,
+    table: &'a Table,
+    /// What is taken for what is unknown.
+    unknown: Truth,
+    trail: Vec<String>,
+    drops: Vec<Reason>,
+    accepts: bool,
+    /// Whether somebody comes back from a chain that was walked before.
+    known: BTreeMap<String, bool>,
+}
+
+impl Walker<'_> {
+    fn base(&mut self, name: &str) {
+        let Some(chain) = self.table.chain(name) else {
+            self.accepts = true;
+            return;
+        };
+        if !self.chain(chain) {
+            return;
+        }
+        match chain.chain.base.as_ref().map(|base| base.policy) {
+            Some(Policy::Drop) => {
+                self.trail.push(name.to_owned());
+                self.note(None, "policy drop".to_owned());
+                self.trail.pop();
+            }
+            _ => self.accepts = true,
+        }
+    }
+
+    /// Walks a chain; says whether somebody comes back from it.
+    fn chain(&mut self, chain: &ListedChain) -> bool {
+        let name = &chain.chain.name;
+        if let Some(known) = self.known.get(name) {
+            return *known;
+        }
+        self.trail.push(name.clone());
+        let mut back = false;
+        let mut falls = true;
+        for rule in &chain.rules {
+            let left = self.rule(rule);
+            back |= left.returned;
+            if !left.next {
+                falls = false;
+                break;
+            }
+        }
+        self.trail.pop();
+        self.known.insert(name.clone(), back || falls);
+        back || falls
+    }
+
+    fn rule(&mut self, listed: &ListedRule) -> Left {
+        let mut here = Truth::True;
+        for statement in &listed.rule.statements {
+            let (condition, verdicts) = self.statement(statement);
+            here = here.and(self.settle(condition));
+            if here == Truth::False {
+                return Left { next: true, returned: false };
+            }
+            if let Some(verdicts) = verdicts {
+                // A map that does not have the key ends the rule as well.
+                let (ends, returned) = self.act_all(listed, here, &verdicts);
+                return Left { next: !ends, returned };
+            }
+        }
+        Left { next: true, returned: false }
+    }
+
+    fn settle(&self, truth: Truth) -> Truth {
+        if truth == Truth::Unknown { self.unknown } else { truth }
+    }
+
+    /// Under which condition a statement goes on, and the verdicts that it may give, each with its own condition.
+    fn statement(&self, statement: &Statement) -> (Truth, Option<Vec<(Truth, Act)>>) {
+        let always = |act| (Truth::True, Some(vec![(Truth::True, act)]));
+        match statement {
+            Statement::Match(of) => (matches(self.packet, self.table, of), None),
+            Statement::Limit(_) => (Truth::Unknown, None),
+            Statement::Verdict(verdict) => always(Act::Verdict(verdict.clone())),
+            Statement::Reject(_) => always(Act::Verdict(Verdict::Drop)),
+            Statement::Masquerade { .. } | Statement::Nat(_) | Statement::Redirect { .. } => {
+                always(Act::Verdict(Verdict::Accept))
+            }
+            Statement::Vmap { key, map } => (Truth::True, Some(self.vmap(key, map))),
+            Statement::Unknown { name, bytes } => match effect(self.packet, name, bytes) {
+                Effect::Match(truth) => (truth, None),
+                Effect::Drop => always(Act::Verdict(Verdict::Drop)),
+                Effect::MayDrop => always(Act::Undecided),
+            },
+            Statement::Counter(_)
+            | Statement::Log { .. }
+            | Statement::SetMark { .. }
+            | Statement::Notrack => (Truth::True, None),
+        }
+    }
+
+    /// The verdicts that a map may give: each element's, under the condition that the packet's key is the element's.
+    fn vmap(&self, key: &[Key], map: &SetRef) -> Vec<(Truth, Act)> {
+        let Some(elements) = elements(self.table, map) else { return vec![(Truth::Unknown, Act::Undecided)] };
+        let verdict = |element: &pontoon_nft::syntax::Element| match &element.data {
+            Some(ElementData::Verdict(verdict)) => Act::Verdict(verdict.clone()),
+            _ => Act::Undecided,
+        };
+        elements.iter().map(|element| (is_element(self.packet, key, element), verdict(element))).collect()
+    }
+
+    /// Acts on all verdicts that are possible; says whether nobody goes on, and whether somebody returned.
+    fn act_all(&mut self, rule: &ListedRule, here: Truth, verdicts: &[(Truth, Act)]) -> (bool, bool) {
+        let mut returned = false;
+        for (condition, act) in verdicts {
+            let truth = here.and(self.settle(*condition));
+            if truth == Truth::False {
+                continue;
+            }
+            let left = self.act(rule, act);
+            returned |= left.returned;
+            if truth == Truth::True && !left.next {
+                return (true, returned);
+            }
+            if truth == Truth::True {
+                break;
+            }
+        }
+        (false, returned)
+    }
+
+    fn act(&mut self, rule: &ListedRule, act: &Act) -> Left {
+        let ended = Left { next: false, returned: false };
+        let Act::Verdict(verdict) = act else {
+            self.note_rule(rule);
+            self.accepts = true;
+            return ended;
+        };
+        match verdict {
+            Verdict::Accept => {
+                self.accepts = true;
+                ended
+            }
+            Verdict::Drop => {
+                self.note_rule(rule);
+                ended
+            }
+            Verdict::Continue => Left { next: true, returned: false },
+            Verdict::Return => Left { next: false, returned: true },
+            Verdict::Jump(name) => Left { next: self.called(name), returned: false },
+            Verdict::Goto(name) => Left { next: false, returned: self.called(name) },
+        }
+    }
+
+    fn called(&mut self, name: &str) -> bool {
+        let table = self.table;
+        table.chain(name).is_none_or(|chain| self.chain(chain))
+    }
+
+    fn note_rule(&mut self, listed: &ListedRule) {
+        self.note(Some(listed.handle), shown(self.table, &listed.rule));
+    }
+
+    fn note(&mut self, handle: Option<u64>, text: String) {
+        let reason = Reason { table: self.table.table.clone(), chains: self.trail.clone(), handle, text };
+        self.drops.push(reason);
+    }
+}
+
+enum Act {
+    Verdict(Verdict),
+    /// Accepted or dropped, by what cannot be seen from here.
+    Undecided,
+}
+
+fn shown(table: &Table, rule: &Rule) -> String {
+    rule.listing(table.table.family).to_string()
+}

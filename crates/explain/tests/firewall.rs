@@ -1,0 +1,228 @@
+//! The firewalls of others, as they really are: the rulesets in `captured` were read back from the kernel after ufw
+//! 0.36.2, firewalld 1.3.3, iptables-nft 1.8.9 and iptables-legacy 1.8.9 had made them, by
+//! `cargo run -p pontoon-kernel --example ruleset`. Docker's are those that dockerd 20.10 makes, typed in.
+
+use pontoon_explain::firewall::{Bridge, Facts, Finding, Owner, Severity, Traffic, examine};
+use pontoon_explain::legacy::{self, Blob};
+use pontoon_explain::walk::Fate;
+use pontoon_nft::ruleset::{ListedChain, ListedRule, Ruleset, Table};
+use pontoon_nft::syntax::{
+    Base, Chain, ChainKind, Element, Family, Hook, Key, Match, Policy, Rule, Set, TableRef, Value, Verdict,
+};
+
+const DOCKER: &str = include_str!("captured/docker.json");
+const LEGACY: &str = include_str!("captured/docker-legacy.json");
+const UFW: &str = include_str!("captured/ufw.json");
+const FIREWALLD: &str = include_str!("captured/firewalld.json");
+const INTEGRATED: &str = include_str!("captured/firewalld-integrated.json");
+
+fn bridge(name: &str) -> Bridge {
+    Bridge { name: name.into(), v4: Some("172.18.0.0/16".parse().unwrap()), v6: None, outside: true }
+}
+
+fn facts(ruleset: &str) -> Facts {
+    let ruleset = serde_json::from_str(ruleset).expect("a captured ruleset");
+    Facts { ruleset, uplinks: vec!["eth0".into()], bridges: vec![bridge("pt-0123")], ..Facts::default() }
+}
+
+fn blocking(facts: &Facts) -> Vec<Finding> {
+    let mut found = examine(facts);
+    found.retain(|finding| finding.severity == Severity::Blocks);
+    found
+}
+
+/// The only chain that blocks.
+#[track_caller]
+fn one(facts: &Facts) -> Finding {
+    let mut found = blocking(facts);
+    assert_eq!(found.len(), 1, "{found:#?}");
+    found.remove(0)
+}
+
+#[test]
+fn docker_drops_by_its_policy() {
+    let found = one(&facts(DOCKER));
+    assert_eq!((found.code, found.owner, found.fate), ("firewall-forward", Owner::Docker, Fate::Drops));
+    assert_eq!(found.traffic, [Traffic::Out, Traffic::Answers, Traffic::Published]);
+    assert_eq!(
+        found.fix,
+        ["iptables -I DOCKER-USER -i pt-0123 -j ACCEPT", "iptables -I DOCKER-USER -o pt-0123 -j ACCEPT"]
+    );
+    assert_eq!(
+        found.sentence,
+        "Docker drops what containers send out, the answers, what comes to published ports on pt-0123 (table ip filter, \
+         chain FORWARD: policy drop)"
+    );
+}
+
+#[test]
+fn what_is_on_dockers_own_bridge_passes() {
+    let mut facts = facts(DOCKER);
+    facts.bridges = vec![bridge("docker0")];
+    facts.bridge_netfilter = (true, true);
+    let found = one(&facts);
+    assert_eq!(found.traffic, [Traffic::Published]);
+}
+
+#[test]
+fn frames_between_containers_meet_the_same_chain() {
+    let mut facts = facts(DOCKER);
+    facts.bridges[0].outside = false;
+    assert!(blocking(&facts).is_empty(), "nothing of an internal network is forwarded");
+    facts.bridge_netfilter = (true, false);
+    let found = one(&facts);
+    assert_eq!((found.code, found.traffic.as_slice()), ("firewall-within", &[Traffic::Within][..]));
+    facts.bridges[0].outside = true;
+    assert_eq!(one(&facts).traffic.len(), 4, "one chain is one finding");
+}
+
+#[test]
+fn iptables_legacy_reads_like_the_other() {
+    let blob: Blob = serde_json::from_str(LEGACY).expect("a captured table");
+    let table = legacy::table(&blob).expect("it can be read");
+    let text = Ruleset { tables: vec![table.clone()] }.to_string();
+    assert!(text.contains("oifname \"docker0\" jump DOCKER"), "{text}");
+    assert!(
+        text.contains("iifname \"docker0\" oifname != \"docker0\" jump DOCKER-ISOLATION-STAGE-2"),
+        "{text}"
+    );
+    let mut facts = Facts { legacy: vec![table], ..facts(r#"{"tables":[]}"#) };
+    let found = one(&facts);
+    assert_eq!(
+        (found.code, found.owner, found.fate),
+        ("firewall-forward-legacy", Owner::Docker, Fate::Drops)
+    );
+    assert_eq!(found.fix[0], "iptables-legacy -I DOCKER-USER -i pt-0123 -j ACCEPT");
+    facts.bridges = vec![bridge("docker0")];
+    assert_eq!(one(&facts).traffic, [Traffic::Published]);
+}
+
+#[test]
+fn a_cut_legacy_table_is_refused() {
+    let blob: Blob = serde_json::from_str(LEGACY).expect("a captured table");
+    for len in 0..blob.entries.len() {
+        let cut = Blob { entries: blob.entries[..len].to_vec(), ..blob.clone() };
+        // It may end between two rules, but never panic.
+        let _ = legacy::table(&cut);
+    }
+}
+
+#[test]
+fn ufw_drops_what_it_has_no_route_for() {
+    let found = examine(&facts(UFW));
+    let forward = found.iter().find(|found| found.chain == "FORWARD").expect("it drops");
+    assert_eq!((forward.owner, forward.severity), (Owner::Ufw, Severity::Blocks));
+    assert_eq!(forward.traffic, [Traffic::Out, Traffic::Published], "answers pass");
+    assert_eq!(forward.fix, ["ufw route allow in on pt-0123", "ufw route allow out on pt-0123"]);
+    let input = found.iter().find(|found| found.chain == "INPUT").expect("it drops");
+    assert_eq!((input.severity, input.code), (Severity::Note, "firewall-input"));
+    assert_eq!(input.fix, ["ufw allow in on pt-0123"]);
+}
+
+#[test]
+fn firewalld_rejects_between_zones_and_not_within_one() {
+    let mut facts = facts(FIREWALLD);
+    assert!(blocking(&facts).is_empty(), "eth0 is in the default zone, as the bridge is");
+    facts.uplinks = vec!["wan0".into()];
+    let found = one(&facts);
+    assert_eq!(found.owner, Owner::Firewalld);
+    assert_eq!(found.traffic, [Traffic::Out], "firewalld lets answers and published ports through");
+    assert_eq!(found.reasons[0].chains, ["filter_FORWARD", "filter_FORWARD_ZONES", "filter_FWD_public"]);
+    assert!(
+        found.fix.contains(&"firewall-cmd --permanent --policy=pontoon-out --add-egress-zone=ANY".to_owned())
+    );
+    facts.ruleset = serde_json::from_str(INTEGRATED).expect("a captured ruleset");
+    assert!(blocking(&facts).is_empty());
+}
+
+#[test]
+fn our_rule_at_the_top_is_enough() {
+    for captured in [DOCKER, UFW] {
+        let mut facts = facts(captured);
+        let forward = |table: &&mut Table| table.chain("FORWARD").is_some();
+        for table in facts.ruleset.tables.iter_mut().filter(forward) {
+            let chain = table.chains.iter_mut().find(|chain| chain.chain.name == "FORWARD").unwrap();
+            for key in [Key::IIFNAME, Key::OIFNAME] {
+                let accept = [Match::is(key, Value::Ifname("pt-*".into())), Verdict::Accept.into()];
+                chain.rules.insert(0, ListedRule { handle: 99, rule: Rule::new(accept) });
+            }
+        }
+        assert_eq!(blocking(&facts), []);
+    }
+}
+
+fn by_hand(policy: Policy, rules: Vec<Rule>) -> Facts {
+    let base = Base { kind: ChainKind::Filter, hook: Hook::Forward, priority: 0, policy, device: None };
+    let chain = Chain { name: "forward".into(), base: Some(base), comment: None };
+    let rules = rules.into_iter().zip(1..).map(|(rule, handle)| ListedRule { handle, rule }).collect();
+    let chains = vec![ListedChain { handle: 1, chain, rules }];
+    let table = TableRef::new(Family::Inet, "office");
+    let table = Table { table, handle: 1, comment: None, dormant: false, sets: Vec::new(), chains };
+    Facts { ruleset: Ruleset { tables: vec![table] }, ..facts(r#"{"tables":[]}"#) }
+}
+
+#[test]
+fn a_table_by_hand_gets_a_rule_by_hand() {
+    let established = [Match::is(Key::CT_STATE, Value::ESTABLISHED_RELATED), Verdict::Accept.into()];
+    let found = one(&by_hand(Policy::Drop, vec![Rule::new(established)]));
+    assert_eq!(
+        (found.owner, found.traffic.as_slice()),
+        (Owner::Nft, &[Traffic::Out, Traffic::Published][..])
+    );
+    assert_eq!(found.fix[0], "nft 'insert rule inet office forward iifname \"pt-0123\" accept'");
+}
+
+#[test]
+fn a_rule_for_a_port_is_a_note_and_not_in_the_way() {
+    let smtp = [Match::is(Key::TCP_DPORT, Value::Port(25)), Verdict::Drop.into()];
+    let found = examine(&by_hand(Policy::Accept, vec![Rule::new(smtp)]));
+    assert_eq!((found[0].severity, found[0].fate), (Severity::Note, Fate::MayDrop));
+    assert_eq!(found[0].reasons[0].text, "tcp dport 25 drop");
+    assert!(found[0].fix.is_empty());
+}
+
+#[test]
+fn a_rule_for_a_port_that_accepts_does_not_help_the_others() {
+    let web = [Match::is(Key::TCP_DPORT, Value::Port(443)), Verdict::Accept.into()];
+    let found = one(&by_hand(Policy::Drop, vec![Rule::new(web)]));
+    assert_eq!(found.fate, Fate::MayDrop);
+}
+
+#[test]
+fn subnets_and_sets_of_names_are_understood() {
+    let net =
+        pontoon_nft::syntax::Operand::Prefix { address: Value::Ipv4("172.16.0.0".parse().unwrap()), len: 12 };
+    let accept = |key| Rule::new([Match::is(key, net.clone()), Verdict::Accept.into()]);
+    let rules = vec![accept(Key::IP_SADDR), accept(Key::IP_DADDR)];
+    assert_eq!(blocking(&by_hand(Policy::Drop, rules)), []);
+
+    let member = |key| Rule::new([Match::is_in([key], "inside"), Verdict::Accept.into()]);
+    let mut facts = by_hand(Policy::Drop, vec![member(Key::IIFNAME), member(Key::OIFNAME)]);
+    let element = |name: &str| Element::new([Value::Ifname(name.into())]);
+    let mut listed = |names: &[&str]| {
+        let set = Set::new("inside", [pontoon_nft::syntax::DataType::Ifname]);
+        let elements = names.iter().map(|name| element(name)).collect();
+        facts.ruleset.tables[0].sets = vec![pontoon_nft::ruleset::ListedSet { handle: 2, set, elements }];
+        blocking(&facts).len()
+    };
+    assert_eq!((listed(&["lan0"]), listed(&["lan0", "pt-*"])), (1, 0));
+}
+
+#[test]
+fn what_jumps_in_a_circle_of_chains_ends() {
+    let mut facts = by_hand(Policy::Accept, Vec::new());
+    let chains = &mut facts.ruleset.tables[0].chains;
+    for number in 0..40 {
+        let rules = [0, 1].map(|handle| ListedRule {
+            handle,
+            rule: Rule::new([
+                Match::is(Key::TCP_DPORT, Value::Port(1)),
+                Verdict::Jump(format!("c{}", number + 1)).into(),
+            ]),
+        });
+        let chain = Chain { name: format!("c{number}"), base: None, comment: None };
+        chains.push(ListedChain { handle: 1, chain, rules: rules.into() });
+    }
+    chains[0].rules.push(ListedRule { handle: 1, rule: Rule::new([Verdict::Jump("c0".into()).into()]) });
+    assert!(examine(&facts).is_empty(), "each chain is walked once, not two to the fortieth time");
+}

@@ -4,6 +4,7 @@
 //! something that only their answers tell (a new link's index), is for another namespace, or is not a netlink
 //! request; so an attach is four round trips.
 
+mod guest;
 mod link;
 mod net;
 
@@ -129,6 +130,8 @@ pub struct Executor {
     /// Indexes learned in the course of one plan.
     indexes: BTreeMap<(Option<NetnsId>, String), LinkIndex>,
     before_step: Option<BeforeStep>,
+    /// How many transactions of nf_tables were made.
+    commits: u32,
 }
 
 impl std::fmt::Debug for Executor {
@@ -165,7 +168,8 @@ impl Executor {
     /// Where the kernel gives no netlink socket.
     pub fn open() -> Result<Self, KernelError> {
         let host = Socket::open(Protocol::Route)?;
-        Ok(Self { host, nft: None, inside: BTreeMap::new(), indexes: BTreeMap::new(), before_step: None })
+        let (inside, indexes) = (BTreeMap::new(), BTreeMap::new());
+        Ok(Self { host, nft: None, inside, indexes, before_step: None, commits: 0 })
     }
 
     /// Has `hook` called before each step, which is then carried out and answered before the next begins.
@@ -343,6 +347,7 @@ impl Executor {
             Op::Sysctl(op) => self.sysctl(op).map_err(at),
             Op::Netns(op) => self.netns(op).map_err(at),
             Op::File(op) => file(op).map_err(at),
+            Op::Guest(op) => self.guest(op).map_err(at),
             Op::Link(_) | Op::Address(_) | Op::Route(_) | Op::Neighbour(_) => Ok(()),
         }
     }
@@ -419,7 +424,10 @@ impl Executor {
             |command: &Command| matches!(command, Command::DestroyTable { .. } | Command::DestroyElements(_));
         match nftables::apply(socket, &op.commands) {
             Err(error) if error.is_not_found() && op.commands.iter().all(destroys) => {}
-            result => return Ok(result?),
+            result => {
+                self.commits += u32::from(result.is_ok());
+                return Ok(result?);
+            }
         }
         for command in &op.commands {
             match nftables::apply(socket, std::slice::from_ref(command)) {
@@ -437,6 +445,25 @@ impl Executor {
     /// Where the kernel does not tell.
     pub fn has_table(&mut self, table: &pontoon_nft::syntax::TableRef) -> Result<bool, Refusal> {
         Ok(nftables::table_exists(self.nft_socket()?, table)?)
+    }
+
+    /// Everything that there is of nf_tables, of all tables.
+    ///
+    /// # Errors
+    ///
+    /// Where the kernel does not tell.
+    pub fn ruleset(&mut self) -> Result<pontoon_nft::ruleset::Ruleset, Refusal> {
+        Ok(nftables::ruleset(self.nft_socket()?, None)?)
+    }
+
+    /// The number of the ruleset, which each change of it raises, and how many of those this executor has made.
+    ///
+    /// # Errors
+    ///
+    /// Where the kernel does not tell.
+    pub fn generation(&mut self) -> Result<(u32, u32), Refusal> {
+        let commits = self.commits;
+        Ok((nftables::generation(self.nft_socket()?)?, commits))
     }
 
     /// The socket for nftables and for connection tracking.

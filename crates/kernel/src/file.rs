@@ -58,6 +58,49 @@ pub fn write_new(path: &Path, contents: &str) -> Result<(), FileError> {
     }
 }
 
+/// Writes a file of ours into somebody's folder: one that is there must have the same first line, which is our mark.
+///
+/// # Errors
+///
+/// `AlreadyExists` for somebody else's file of that name; if the folder cannot be written to.
+pub fn write_own(path: &Path, contents: &str) -> Result<(), FileError> {
+    let fail = |source| FileError { what: "write", path: path.to_owned(), source };
+    let mark = contents.lines().next();
+    match fs::read_to_string(path) {
+        Ok(found) if found.lines().next() != mark => {
+            return Err(fail(std::io::Error::new(ErrorKind::AlreadyExists, "it is somebody else's")));
+        }
+        Ok(_) => {}
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(fail(error)),
+    }
+    let draft = draft_of(path);
+    let written = path
+        .parent()
+        .map_or(Ok(()), fs::create_dir_all)
+        .and_then(|()| fs::write(&draft, contents))
+        .and_then(|()| fs::rename(&draft, path));
+    if written.is_err() {
+        // It is ours by its name; that it was never made is as good.
+        let _ = fs::remove_file(&draft);
+    }
+    written.map_err(fail)
+}
+
+/// Removes a file whose first line is still `mark`, and a draft of it, from somebody's folder, which stays.
+///
+/// # Errors
+///
+/// If the file is there, is ours, and cannot be removed.
+pub fn remove_guest(path: &Path, mark: &str) -> Result<(), FileError> {
+    let _ = fs::remove_file(draft_of(path));
+    if fs::read_to_string(path).is_ok_and(|found| found.lines().next() == Some(mark)) {
+        let fail = |source| FileError { what: "remove", path: path.to_owned(), source };
+        fs::remove_file(path).map_err(fail)?;
+    }
+    Ok(())
+}
+
 /// The name under which a file is written, so that nobody ever sees half of it.
 fn draft_of(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();

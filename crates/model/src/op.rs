@@ -9,6 +9,8 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use pontoon_nft::syntax::{Rule, TableRef};
+
 use crate::mac::Mac;
 use crate::name::IfName;
 use crate::publish::Protocol;
@@ -366,6 +368,52 @@ pub enum FileOp {
     },
 }
 
+/// Rules and files of ours among somebody else's: in the firewall of another program.
+///
+/// What is there of others stays as it is; what is ours is told by its mark, a rule's comment or a file's first line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum GuestOp {
+    /// Puts rules at the top of somebody's chain, in this order, but for those that are there.
+    AddRules {
+        /// The table.
+        table: TableRef,
+        /// The chain.
+        chain: String,
+        /// The rules, each with our mark as its comment.
+        rules: Vec<Rule>,
+    },
+    /// Takes rules out of somebody's chain. Rules, chain or table that are gone are not missed.
+    RemoveRules {
+        /// The table.
+        table: TableRef,
+        /// The chain.
+        chain: String,
+        /// The rules, each with our mark as its comment.
+        rules: Vec<Rule>,
+        /// Their numbers when they were seen, for a person; they are found by what they are.
+        handles: Vec<u64>,
+    },
+    /// Writes a file of ours into somebody's folder, or writes it anew.
+    WriteFile {
+        /// Its path.
+        path: String,
+        /// What is in it; the first line is our mark.
+        contents: String,
+    },
+    /// Removes a file if its first line is still our mark.
+    RemoveFile {
+        /// Its path.
+        path: String,
+        /// The first line that was written: our mark.
+        mark: String,
+    },
+    /// Has a program read its files again, if it runs: by SIGHUP, as its service does.
+    Reload {
+        /// The program.
+        program: String,
+    },
+}
+
 /// One change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -388,6 +436,8 @@ pub enum Op {
     Netns(NetnsOp),
     /// Of a file.
     File(FileOp),
+    /// Of what is among somebody else\'s.
+    Guest(GuestOp),
 }
 
 /// Why a step is there, for the person who reads the plan.
@@ -436,5 +486,6 @@ into_op!(
     Conntrack: ConntrackOp,
     Sysctl: SysctlOp,
     Netns: NetnsOp,
-    File: FileOp
+    File: FileOp,
+    Guest: GuestOp
 );

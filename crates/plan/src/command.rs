@@ -12,7 +12,7 @@ use pontoon_model::op::{
 use pontoon_model::{IfName, Mac};
 use pontoon_nft::syntax::{Command, shell_command};
 
-use crate::Plan;
+use crate::{Plan, guest};
 
 /// The protocol that routes of ours carry: `pontoon_netlink::PROTOCOL`.
 const PROTOCOL: &str = "112";
@@ -42,6 +42,7 @@ pub fn commands(op: &Op) -> Vec<String> {
         Op::Netns(NetnsOp::Add { name, .. }) => vec![format!("ip netns add {}", quote(name))],
         Op::Netns(NetnsOp::Delete { name, .. }) => vec![format!("ip netns delete {}", quote(name))],
         Op::File(op) => file(op),
+        Op::Guest(op) => guest::commands(op),
     }
 }
 

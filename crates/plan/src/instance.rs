@@ -41,6 +41,16 @@ impl Instance {
         self.tag.as_ref().map_or_else(|| "pontoon:".to_owned(), |tag| format!("pontoon-{tag}:"))
     }
 
+    /// The mark of what is ours in somebody else's firewall: the comment of rules, the first line of files.
+    pub fn guest_mark(&self) -> String {
+        format!("{}integration", self.mark_prefix())
+    }
+
+    /// What our zone in firewalld is called, and what its policies begin with: names of 17 characters at the most.
+    pub fn firewalld_zone(&self) -> String {
+        self.tag.as_ref().map_or_else(|| "pontoon".to_owned(), |tag| format!("pt-{tag}"))
+    }
+
     /// A namespace's name for a container called `name` when that name is taken in `/run/netns`.
     pub fn second_netns_name(&self, name: &str, id: &str) -> String {
         format!("{name}-{}", &id[..8.min(id.len())])

@@ -8,7 +8,7 @@ use pontoon_model::op::{
 use pontoon_model::{IfName, Step};
 use pontoon_nft::syntax::Command;
 
-use crate::Plan;
+use crate::{Plan, guest};
 
 impl Plan {
     /// The plan that takes back what this one does, whether all of it was done or only a beginning.
@@ -25,7 +25,11 @@ impl Plan {
             let why = format!("takes back: {}", step.why);
             opposite(&step.op).map(|op| Step::new(op, why))
         };
-        Self { steps: steps.filter_map(undone).collect() }
+        // Whoever reads files again does so when they are as they were.
+        let (mut steps, reloads): (Vec<Step>, Vec<Step>) =
+            steps.filter_map(undone).partition(|step| !guest::is_reload(&step.op));
+        steps.extend(reloads);
+        Self { steps }
     }
 
     fn links_made(&self) -> BTreeSet<(&Netns, &IfName)> {
@@ -76,6 +80,7 @@ fn opposite(op: &Op) -> Option<Op> {
         Op::File(FileOp::Write { path, contents }) => {
             Some(FileOp::Remove { path: path.clone(), mark: first_line(contents).to_owned() }.into())
         }
+        Op::Guest(op) => guest::opposite(op).map(Op::Guest),
         Op::Address(AddressOp::Delete { .. })
         | Op::Route(RouteOp::DeleteDefault { .. } | RouteOp::Loopback { .. })
         | Op::Neighbour(NeighbourOp::Delete { .. } | NeighbourOp::Announce { .. })

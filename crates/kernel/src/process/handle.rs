@@ -12,6 +12,7 @@ use rustix::process::{Pid, PidfdFlags, Signal};
 use rustix::time::Timespec;
 
 use super::error::{SpawnError, parent};
+use crate::netns::Netns;
 
 /// An open process: pidfd_open(2).
 #[derive(Debug)]
@@ -135,4 +136,20 @@ pub fn environment_of(process: &Process) -> Result<Vec<(OsString, OsString)>, Sp
         Some((text(&variable[..at]), text(&variable[at + 1..])))
     });
     Ok(variables.collect())
+}
+
+/// The processes called `program` that are in the caller's network namespace: those that look after it.
+///
+/// A process is called what `/proc/PID/comm` says, its program's or script's file name; see proc_pid_comm(5).
+pub fn running_here(program: &str) -> Vec<Process> {
+    let Ok(here) = Netns::current() else { return Vec::new() };
+    let pids = fs::read_dir("/proc").into_iter().flatten().flatten();
+    pids.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok())
+        .filter(|pid| {
+            let name = fs::read_to_string(format!("/proc/{pid}/comm"));
+            name.is_ok_and(|name| name.trim_end() == program)
+        })
+        .filter(|pid| Netns::of_pid(*pid).is_ok_and(|netns| netns.id() == here.id()))
+        .filter_map(|pid| Process::open(pid).ok())
+        .collect()
 }

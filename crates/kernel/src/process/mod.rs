@@ -31,7 +31,7 @@ use rustix::thread::UnshareFlags;
 pub use error::{SpawnError, Step};
 pub use exec::{Exec, exec_into};
 pub use foreground::Foreground;
-pub use handle::{Process, environment_of};
+pub use handle::{Process, environment_of, running_here};
 pub use keeper::{Message, kill_self, stay_behind};
 
 use crate::mount::Propagation;

@@ -166,6 +166,14 @@ impl Rule {
         Self { statements: statements.into(), comment: None }
     }
 
+    /// Whether it says what `other` says, remark and all: what either has counted does not matter, nor whether it
+    /// counts at all.
+    pub fn says_as(&self, other: &Self) -> bool {
+        let says = |statement: &&Statement| !matches!(statement, Statement::Counter(_));
+        self.comment == other.comment
+            && self.statements.iter().filter(says).eq(other.statements.iter().filter(says))
+    }
+
     /// The same rule with a comment.
     #[must_use]
     pub fn comment(mut self, comment: impl Into<String>) -> Self {

@@ -136,6 +136,7 @@ impl Host {
                 self.file(op);
                 Ok(())
             }
+            Op::Guest(op) => unreachable!("no network's plan has {op:?}"),
         }
     }
 

@@ -1,9 +1,9 @@
-//! `definitions.db`: the networks that outlive a reboot.
+//! `definitions.db`: what outlives a reboot, networks and a few notes.
 
 use pontoon_model::{Network, NetworkId};
 use rusqlite::{Connection, params};
 
-use crate::{Dirs, StoreError, connection, record};
+use crate::{Dirs, StoreError, connection, record, schema};
 
 /// A change of a definition that a transaction asks for.
 #[derive(Debug)]
@@ -12,6 +12,8 @@ pub(crate) enum Definition {
     Put(Box<Network>),
     /// The network is no longer defined.
     Delete(NetworkId),
+    /// The note says this from now on.
+    Note(String, String),
 }
 
 /// All networks, in the order in which they were made.
@@ -22,6 +24,23 @@ pub(crate) fn all(dirs: &Dirs) -> Result<Vec<Network>, StoreError> {
         }
         None => Ok(Vec::new()),
     }
+}
+
+/// All notes, by key.
+pub(crate) fn notes(dirs: &Dirs) -> Result<Vec<(String, String)>, StoreError> {
+    let Some(connection) = connection::open(&dirs.definitions(), &connection::DEFINITIONS)? else {
+        return Ok(Vec::new());
+    };
+    let failed = || StoreError::statement("read notes");
+    make_notes(&connection)?;
+    let mut statement = connection.prepare("SELECT key, value FROM note ORDER BY key").map_err(failed())?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).map_err(failed())?;
+    rows.map(|row| row.map_err(failed())).collect()
+}
+
+/// A database of before there were notes is used on.
+fn make_notes(connection: &Connection) -> Result<(), StoreError> {
+    connection.execute_batch(schema::NOTES).map_err(StoreError::statement("make room for notes"))
 }
 
 /// Makes changes of definitions durable, all or none. The caller holds the lock.
@@ -35,6 +54,11 @@ pub(crate) fn apply(dirs: &Dirs, changes: &[Definition]) -> Result<(), StoreErro
             Definition::Put(network) => put(&transaction, network)?,
             Definition::Delete(id) => {
                 transaction.execute("DELETE FROM network WHERE id = ?1", [id.as_str()]).map_err(failed())?;
+            }
+            Definition::Note(key, value) => {
+                make_notes(&transaction)?;
+                let put = "INSERT OR REPLACE INTO note(key, value) VALUES(?1, ?2)";
+                transaction.execute(put, [key, value]).map_err(failed())?;
             }
         }
     }

@@ -15,6 +15,10 @@ CREATE TABLE network(
 ) STRICT, WITHOUT ROWID;
 ";
 
+/// What `definitions.db` gets with its first note.
+pub(crate) const NOTES: &str =
+    "CREATE TABLE IF NOT EXISTS note(key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;";
+
 /// `runtime.db`.
 ///
 /// In `pool` and `lease` an address is a 128-bit number, most significant byte first, so that its order is that of

@@ -2,6 +2,7 @@
 
 use rusqlite::{OptionalExtension as _, params};
 
+use crate::definitions::Definition;
 use crate::{StoreError, Tx};
 
 impl Tx<'_> {
@@ -62,6 +63,17 @@ impl Tx<'_> {
     pub fn meta_set(&self, key: &str, value: &str) -> Result<(), StoreError> {
         let put = "INSERT INTO meta(key, value) VALUES(?1, ?2) ON CONFLICT(key) DO UPDATE SET value = excluded.value";
         self.write("write a note", put, params![key, value])?;
+        Ok(())
+    }
+
+    /// Writes a note under `key` that outlives a reboot. [`Tx::meta_get`] reads it.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be written.
+    pub fn lasting_meta_set(&self, key: &str, value: &str) -> Result<(), StoreError> {
+        self.meta_set(key, value)?;
+        self.define(Definition::Note(key.to_owned(), value.to_owned()));
         Ok(())
     }
 }

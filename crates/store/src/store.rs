@@ -57,7 +57,9 @@ impl Store {
         let lock = Arc::new(Lock::new(dirs.lock()));
         let guard = lock.take()?;
         let connection = connection::create(&dirs.runtime(), &connection::RUNTIME, |connection| {
-            definitions::all(dirs)?.iter().try_for_each(|defined| network::insert(connection, defined))
+            definitions::all(dirs)?.iter().try_for_each(|defined| network::insert(connection, defined))?;
+            let notes = definitions::notes(dirs)?;
+            notes.iter().try_for_each(|(key, value)| Tx::writing(connection).meta_set(key, value))
         })?;
         drop(guard);
         Ok(Self { connection, lock, dirs: dirs.clone() })

@@ -60,6 +60,7 @@ pub(crate) enum Verb {
     Port(verb::port::Port),
     Link(verb::link::Link),
     Unlink(verb::unlink::Unlink),
+    Firewall(verb::firewall::Firewall),
     Lab(verb::lab::Lab),
     #[command(subcommand)]
     System(verb::system::System),
@@ -88,6 +89,7 @@ impl Verb {
             Self::Port(verb) => verb.run(global),
             Self::Link(verb) => verb.run(global),
             Self::Unlink(verb) => verb.run(global),
+            Self::Firewall(verb) => verb.run(global),
             Self::Lab(verb) => verb.run(global),
             Self::System(verb) => verb.run(global),
             Self::Restore(verb) => verb.run(global),

@@ -32,8 +32,13 @@ pub(crate) fn hint(text: &str) {
     labelled(HINT, "hint", text);
 }
 
+/// What went differently; a second line says what a person can do about it.
 pub(crate) fn warning(text: &str) {
+    let (text, advice) = text.split_once('\n').unwrap_or((text, ""));
     labelled(WARNING, "warning", text);
+    if !advice.is_empty() {
+        hint(advice);
+    }
 }
 
 /// Something said beside the result.

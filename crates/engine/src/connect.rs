@@ -146,6 +146,7 @@ impl Engine {
             engine.connect_target(&found, &mut target, foreign, spec)
         })?;
         before.append(std::mem::take(&mut done.plan));
+        self.heed_firewalls([&found]);
         Ok(Outcome { value: done.value, plan: before })
     }
 

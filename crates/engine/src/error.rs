@@ -84,6 +84,9 @@ pub enum EngineError {
     /// The network is being removed.
     #[error("network `{0}` is being removed")]
     Removing(String),
+    /// The kernel handed out bytes that are no table.
+    #[error("could not read the rules of iptables-legacy")]
+    LegacyTable,
     /// The network has endpoints.
     #[error("network `{network}` is in use by {}", list(.users))]
     NetworkInUse {
@@ -371,6 +374,7 @@ impl Diagnose for EngineError {
             Self::NetworkExists(_) => "network-exists",
             Self::Builtin(..) => "builtin-network",
             Self::Removing(_) => "network-removing",
+            Self::LegacyTable => "legacy-table-unreadable",
             Self::NetworkInUse { .. } => "network-in-use",
             Self::NoContainer { .. } => "no-such-container",
             Self::AmbiguousContainer(_) => "ambiguous-container",

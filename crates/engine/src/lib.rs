@@ -10,6 +10,7 @@ pub mod connect;
 pub mod container;
 pub mod detached;
 pub mod error;
+pub mod firewall;
 mod furnish;
 mod interface;
 mod journal;
@@ -69,7 +70,7 @@ pub struct Engine {
     host: NetnsId,
     mode: Mode,
     checkpoints: Checkpoints,
-    /// What went differently, in sentences for the person who gave the command.
+    /// What went differently, in sentences for the person who gave the command; a second line is a hint.
     pub warnings: Vec<String>,
 }
 

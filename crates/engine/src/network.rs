@@ -119,7 +119,7 @@ impl Engine {
     pub fn network_create(&mut self, spec: &NetworkSpec) -> Result<Outcome<Network>, EngineError> {
         let checked = check(spec)?;
         let guard = self.exclusive()?;
-        let made = self.create_checked(spec, checked);
+        let made = self.create_checked(spec, checked).map(|made| self.let_through(made));
         drop(guard);
         made
     }
@@ -259,7 +259,7 @@ impl Engine {
     /// If the kernel refuses; networks that were restored before stay.
     pub fn restore(&mut self) -> Result<Outcome<Vec<NetworkName>>, EngineError> {
         let guard = self.exclusive()?;
-        let restored = self.restore_all();
+        let restored = self.restore_all().map(|restored| self.let_all_through(restored));
         drop(guard);
         restored
     }

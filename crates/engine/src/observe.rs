@@ -125,7 +125,7 @@ pub(crate) fn bridge_calls_ip6tables() -> bool {
     switch("net/bridge/bridge-nf-call-ip6tables")
 }
 
-fn switch(key: &str) -> bool {
+pub(crate) fn switch(key: &str) -> bool {
     let read = key.parse::<Sysctl>().and_then(|key| key.read());
     read.is_ok_and(|value| value.trim() == "1")
 }

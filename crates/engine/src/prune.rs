@@ -87,6 +87,9 @@ impl Engine {
                 _ => None,
             }));
             plan.append(rest);
+            let released = self.release_firewalls()?;
+            gone.extend(released.value.places.into_iter().map(|place| format!("rules in {place}")));
+            plan.append(released.plan);
         }
         drop(guard);
         Ok(Outcome { value: gone, plan })

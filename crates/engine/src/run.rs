@@ -222,6 +222,7 @@ impl Engine {
             self.take_back(owned, &plan, &subject)?;
             return Err(error.into());
         }
+        self.heed_firewalls(connected.iter().map(|connected| &connected.network));
         Ok(Ready { sandbox, connected, netns, plan, owned })
     }
 

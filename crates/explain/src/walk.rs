@@ -13,7 +13,7 @@ use crate::truth::Truth;
 
 /// What becomes of a packet in one base chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "kebab-case")]
 pub enum Fate {
     /// It passes, whatever it is.
     Passes,

@@ -2,7 +2,7 @@
 //! 0.36.2, firewalld 1.3.3, iptables-nft 1.8.9 and iptables-legacy 1.8.9 had made them, by
 //! `cargo run -p pontoon-kernel --example ruleset`. Docker's are those that dockerd 20.10 makes, typed in.
 
-use pontoon_explain::firewall::{Bridge, Facts, Finding, Owner, Severity, Traffic, examine};
+use pontoon_explain::firewall::{Bridge, Facts, Finding, Owner, Place, Severity, Traffic, examine, places};
 use pontoon_explain::legacy::{self, Blob};
 use pontoon_explain::walk::Fate;
 use pontoon_nft::ruleset::{ListedChain, ListedRule, Ruleset, Table};
@@ -50,8 +50,8 @@ fn docker_drops_by_its_policy() {
     );
     assert_eq!(
         found.sentence,
-        "Docker drops what containers send out, the answers, what comes to published ports on pt-0123 (table ip filter, \
-         chain FORWARD: policy drop)"
+        "Docker drops everything between containers and the outside on pt-0123 (table ip filter, chain FORWARD: \
+         policy drop)"
     );
 }
 
@@ -60,8 +60,8 @@ fn what_is_on_dockers_own_bridge_passes() {
     let mut facts = facts(DOCKER);
     facts.bridges = vec![bridge("docker0")];
     facts.bridge_netfilter = (true, true);
-    let found = one(&facts);
-    assert_eq!(found.traffic, [Traffic::Published]);
+    assert_eq!(blocking(&facts), []);
+    assert_eq!(examine(&facts)[0].traffic, [Traffic::Published]);
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn iptables_legacy_reads_like_the_other() {
     );
     assert_eq!(found.fix[0], "iptables-legacy -I DOCKER-USER -i pt-0123 -j ACCEPT");
     facts.bridges = vec![bridge("docker0")];
-    assert_eq!(one(&facts).traffic, [Traffic::Published]);
+    assert_eq!(examine(&facts)[0].traffic, [Traffic::Published]);
 }
 
 #[test]
@@ -151,6 +151,23 @@ fn our_rule_at_the_top_is_enough() {
     }
 }
 
+#[test]
+fn the_place_for_rules_is_dockers_own_unless_something_before_it_drops() {
+    let place = |facts: &Facts| match &places(facts)[..] {
+        [Place::Chain { chain, .. }] => chain.clone(),
+        other => panic!("{other:?}"),
+    };
+    let mut facts = facts(DOCKER);
+    assert_eq!(place(&facts), "DOCKER-USER");
+    let forward = &mut facts.ruleset.tables[0].chains[0];
+    let everything = ListedRule { handle: 98, rule: Rule::new([Verdict::Drop.into()]) };
+    forward.rules.insert(0, everything);
+    assert_eq!(place(&facts), "FORWARD");
+    let mut facts = self::facts(FIREWALLD);
+    facts.uplinks = vec!["wan0".into()];
+    assert_eq!(places(&facts), [Place::Firewalld]);
+}
+
 fn by_hand(policy: Policy, rules: Vec<Rule>) -> Facts {
     let base = Base { kind: ChainKind::Filter, hook: Hook::Forward, priority: 0, policy, device: None };
     let chain = Chain { name: "forward".into(), base: Some(base), comment: None };
@@ -169,7 +186,7 @@ fn a_table_by_hand_gets_a_rule_by_hand() {
         (found.owner, found.traffic.as_slice()),
         (Owner::Nft, &[Traffic::Out, Traffic::Published][..])
     );
-    assert_eq!(found.fix[0], "nft 'insert rule inet office forward iifname \"pt-0123\" accept'");
+    assert_eq!(found.fix[0], "nft insert rule inet office forward iifname '\"pt-0123\" accept'");
 }
 
 #[test]

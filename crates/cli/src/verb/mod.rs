@@ -2,6 +2,7 @@
 
 pub(crate) mod completion;
 pub(crate) mod exec;
+pub(crate) mod firewall;
 pub(crate) mod help;
 pub(crate) mod inspect;
 pub(crate) mod lab;

@@ -4,6 +4,7 @@
 //! at a hook every one must accept, and a drop is final (nft(8), "base chains").
 
 mod owner;
+mod place;
 mod remedy;
 
 use std::collections::BTreeSet;
@@ -14,6 +15,7 @@ use pontoon_nft::syntax::{Base, ChainKind, Family, Hook, IpVersion, TableRef};
 use serde::{Deserialize, Serialize};
 
 pub use owner::{Owner, is_iptables, owner};
+pub use place::{Place, places};
 pub use remedy::{DOCKER_USER, Tables};
 
 use crate::packet::{Address, Connection, Interface, Packet};
@@ -189,8 +191,9 @@ impl Examination<'_> {
         let owner = owner(self.table, found.reasons.first().and_then(|reason| reason.chains.last())?);
         let bridges: Vec<String> = found.bridges.into_iter().collect();
         let traffic: Vec<Traffic> = found.traffic.into_iter().collect();
-        let host = traffic == [Traffic::Host] || self.is_beside_ip();
-        let severity = if always && !host { Severity::Blocks } else { Severity::Note };
+        // Whoever publishes nothing does not miss it, and whoever shuts the host's own doors means to.
+        let lesser = traffic == [Traffic::Host] || traffic == [Traffic::Published] || self.is_beside_ip();
+        let severity = if always && !lesser { Severity::Blocks } else { Severity::Note };
         let hook = self.base.hook;
         let fix = match self.is_beside_ip() || !always {
             // Whoever drops single packets, or frames, has a reason to.
@@ -240,16 +243,14 @@ impl Examination<'_> {
         let verb = match (owner, always) {
             (Owner::Iptables | Owner::Nft, true) => "drop",
             (_, true) => "drops",
-            (Owner::Iptables | Owner::Nft, false) => "may drop some of",
             (_, false) => "may drop some of",
         };
-        let what: Vec<&str> = traffic.iter().map(|traffic| what(*traffic)).collect();
         let legacy = if self.tables == Tables::Legacy { "iptables-legacy " } else { "" };
         let place = reasons.first().map_or_else(String::new, |reason| {
             let chains = reason.chains.join(" → ");
             format!(" (table {legacy}{}, chain {chains}: {})", self.table.table, reason.text)
         });
-        format!("{owner} {verb} {} {}{place}", what.join(", "), of(bridges))
+        format!("{owner} {verb} {} {}{place}", what(traffic), of(bridges))
     }
 
     /// The packets that the chain sees, of those that a bridge's containers need.
@@ -328,14 +329,26 @@ impl Examination<'_> {
     }
 }
 
-fn what(traffic: Traffic) -> &'static str {
-    match traffic {
-        Traffic::Out => "what containers send out",
-        Traffic::Answers => "the answers",
-        Traffic::Published => "what comes to published ports",
-        Traffic::Within => "what containers of one network send each other",
-        Traffic::Host => "what containers send to the host itself",
+/// The packets in words.
+fn what(traffic: &[Traffic]) -> String {
+    let has = |one: Traffic| traffic.contains(&one);
+    let mut parts = Vec::new();
+    match (has(Traffic::Out), has(Traffic::Answers)) {
+        (true, true) => parts.push("everything between containers and the outside"),
+        (true, false) => parts.push("what containers send out"),
+        (false, true) => parts.push("the answers to containers"),
+        (false, false) => {}
     }
+    if has(Traffic::Published) && !(has(Traffic::Out) && has(Traffic::Answers)) {
+        parts.push("what comes to published ports");
+    }
+    if has(Traffic::Within) {
+        parts.push("what containers of one network send each other");
+    }
+    if has(Traffic::Host) {
+        parts.push("what containers send to the host itself");
+    }
+    parts.join(", and ")
 }
 
 /// `on pontoon0`; of many, the first ones.

@@ -1,7 +1,7 @@
 //! What lets packets through that a firewall drops, as commands.
 
 use pontoon_nft::ruleset::Table;
-use pontoon_nft::syntax::{Family, Hook};
+use pontoon_nft::syntax::{Command, Family, Hook, Key, Match, Rule, Value, Verdict, shell_command};
 
 use super::owner::{Owner, is_iptables};
 
@@ -88,9 +88,10 @@ fn iptables(program: &str, table: &Table, base: &str, hook: Hook, bridge: &str) 
 }
 
 fn nft(table: &Table, base: &str, hook: Hook, bridge: &str) -> Vec<String> {
-    let ways: &[&str] = if hook == Hook::Input { &["iifname"] } else { &["iifname", "oifname"] };
-    // In single quotes, since nft wants to see the double ones.
-    ways.iter()
-        .map(|way| format!("nft 'insert rule {} {base} {way} \"{bridge}\" accept'", table.table))
-        .collect()
+    let ways: &[Key] = if hook == Hook::Input { &[Key::IIFNAME] } else { &[Key::IIFNAME, Key::OIFNAME] };
+    let insert = |way: &Key| {
+        let rule = Rule::new([Match::is(*way, Value::Ifname(bridge.to_owned())), Verdict::Accept.into()]);
+        shell_command(&Command::InsertRule { table: table.table.clone(), chain: base.to_owned(), rule })
+    };
+    ways.iter().map(insert).collect()
 }

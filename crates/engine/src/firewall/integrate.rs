@@ -1,0 +1,208 @@
+//! Letting our bridges through the firewalls of others, and taking that back.
+
+use std::fs;
+
+use pontoon_explain::firewall::{Bridge, Facts, Place, owner, places};
+use pontoon_model::Network;
+use pontoon_nft::ruleset::{ListedChain, Table};
+use pontoon_nft::syntax::Rule;
+use pontoon_plan::{Plan, guest};
+use pontoon_store::{Recovery, Subject};
+
+use super::bridge;
+use crate::journal::Prepared;
+use crate::{Engine, EngineError, Outcome};
+
+/// The note that says whether bridges are to be let through. It outlives a reboot.
+const INTEGRATED: &str = "firewall-integrated";
+const YES: &str = "yes";
+
+/// What was done about the firewalls of others, and what is left to a person.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Integration {
+    /// What lets our bridges through now, or no longer does: chains and files.
+    pub places: Vec<String>,
+    /// Commands for what Pontoon cannot change.
+    pub by_hand: Vec<String>,
+}
+
+impl Engine {
+    /// Has the firewalls of others that are in the way let our bridges through, now and whenever `restore` runs or a
+    /// network is made.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel refuses, or a file that is somebody else's is where ours is to be; everything is undone then.
+    pub fn firewall_integrate(&mut self) -> Result<Outcome<Integration>, EngineError> {
+        let guard = self.exclusive()?;
+        let done = self.integrate(None);
+        drop(guard);
+        done
+    }
+
+    /// Takes all rules and files of ours out of the firewalls of others.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel refuses; what is left is taken out by the next command.
+    pub fn firewall_release(&mut self) -> Result<Outcome<Integration>, EngineError> {
+        let guard = self.exclusive()?;
+        let done = self.release_firewalls();
+        drop(guard);
+        done
+    }
+
+    pub(crate) fn is_integrated(&self) -> Result<bool, EngineError> {
+        Ok(self.store.read(|tx| tx.meta_get(INTEGRATED))?.as_deref() == Some(YES))
+    }
+
+    /// Lets through what was to be let through before and is not, or not yet: `new` is a network that is being made.
+    /// The caller holds the writers' lock.
+    fn renew_integration(&mut self, new: Option<&Network>) -> Result<Plan, EngineError> {
+        if !self.is_integrated()? {
+            return Ok(Plan::default());
+        }
+        Ok(self.integrate(new)?.plan)
+    }
+
+    /// After a network was made: lets it through where that is wanted, and warns where it is not.
+    pub(crate) fn let_through(&mut self, mut made: Outcome<Network>) -> Outcome<Network> {
+        match self.renew_integration(Some(&made.value)) {
+            Ok(plan) => made.plan.append(plan),
+            Err(error) => self.warn(not_renewed(&error)),
+        }
+        self.heed_firewalls([&made.value]);
+        made
+    }
+
+    /// After networks were restored: as [`Engine::let_through`], for all there are.
+    pub(crate) fn let_all_through<T>(&mut self, mut restored: Outcome<T>) -> Outcome<T> {
+        let renewed = self.renew_integration(None).and_then(|plan| {
+            restored.plan.append(plan);
+            Ok(self.store.read(|tx| tx.networks())?)
+        });
+        match renewed {
+            Ok(networks) => self.heed_firewalls(&networks),
+            Err(error) => self.warn(not_renewed(&error)),
+        }
+        restored
+    }
+
+    fn integrate(&mut self, new: Option<&Network>) -> Result<Outcome<Integration>, EngineError> {
+        let mut networks = self.store.read(|tx| tx.networks())?;
+        networks.extend(new.cloned());
+        let mut bridges: Vec<Bridge> = networks.iter().filter_map(bridge).collect();
+        let names: Vec<String> = bridges.iter().map(|bridge| bridge.name.clone()).collect();
+        bridges.push(any_bridge());
+        let facts = self.firewall_facts(bridges)?;
+        let mut value = Integration::default();
+        let mut plan = Plan::default();
+        for place in places(&facts) {
+            match place {
+                Place::ByHand { commands, .. } => value.by_hand.extend(commands),
+                Place::Firewalld => {
+                    plan.append(guest::enter_firewalld(self.stale_files(&names)));
+                    value.places.push("firewalld's zones and policies".to_owned());
+                }
+                Place::Chain { table, chain, owner } => {
+                    let present =
+                        self.our_rules(&facts, |listed, of| listed.table == table && of.chain.name == chain);
+                    let present = present.into_iter().flat_map(|chain| chain.present).collect();
+                    value.places.push(format!("{chain} of table {table} ({owner})"));
+                    let chain = guest::Chain { table, name: chain, owner: owner.to_string(), present };
+                    let names = guest::names(self.instance(), &names);
+                    plan.append(guest::enter_chain(self.instance(), &names, &chain));
+                }
+            }
+        }
+        self.change(
+            |_| {
+                let what = String::from("let bridges through the firewalls of others");
+                Ok(Prepared { value, plan, subject: Subject::Prune, recovery: Recovery::Undo, what })
+            },
+            |tx, _| Ok(tx.lasting_meta_set(INTEGRATED, YES)?),
+        )
+    }
+
+    pub(crate) fn release_firewalls(&mut self) -> Result<Outcome<Integration>, EngineError> {
+        let facts = Facts { ruleset: self.executor.ruleset()?, ..Facts::default() };
+        let mut value = Integration::default();
+        let mut plan = Plan::default();
+        for chain in self.our_rules(&facts, |_, _| true) {
+            value.places.push(format!("{} of table {} ({})", chain.name, chain.table, chain.owner));
+            plan.append(guest::leave_chain(&chain));
+        }
+        let mark = self.instance().guest_mark();
+        let mut files = guest::firewalld_files(self.instance(), &[]);
+        files.retain(|(path, _)| fs::read_to_string(path).is_ok_and(|text| first_line_has(&text, &mark)));
+        if !files.is_empty() {
+            value.places.push("firewalld's zones and policies".to_owned());
+        }
+        plan.append(guest::leave_firewalld(&files));
+        if plan.is_empty() && !self.is_integrated()? {
+            return Ok(Outcome { value, plan });
+        }
+        self.change(
+            |at| {
+                // A release that is cut off is finished.
+                at.tx.lasting_meta_set(INTEGRATED, "")?;
+                let what = String::from("take rules of ours out of the firewalls of others");
+                Ok(Prepared { value, plan, subject: Subject::Prune, recovery: Recovery::Finish, what })
+            },
+            |_, _| Ok(()),
+        )
+    }
+
+    /// The chains of others with rules that carry our mark.
+    fn our_rules(&self, facts: &Facts, wanted: impl Fn(&Table, &ListedChain) -> bool) -> Vec<guest::Chain> {
+        let mark = self.instance().guest_mark();
+        let is_ours = |rule: &Rule| rule.comment.as_deref() == Some(mark.as_str());
+        let mut found = Vec::new();
+        for table in &facts.ruleset.tables {
+            for chain in table.chains.iter().filter(|chain| wanted(table, chain)) {
+                let ours = chain.rules.iter().filter(|listed| is_ours(&listed.rule));
+                let present: Vec<_> = ours.map(|listed| (listed.handle, listed.rule.clone())).collect();
+                if !present.is_empty() {
+                    found.push(guest::Chain {
+                        table: table.table.clone(),
+                        name: chain.chain.name.clone(),
+                        owner: owner(table, &chain.chain.name).to_string(),
+                        present,
+                    });
+                }
+            }
+        }
+        found
+    }
+
+    /// The files for firewalld that are not there as they should be.
+    fn stale_files(&self, bridges: &[String]) -> Vec<(String, String)> {
+        // An interface can be in one zone: the pattern for generated names is the default instance's.
+        let names = match self.instance().default_bridge() {
+            Some(_) => guest::names(self.instance(), bridges),
+            None => bridges.to_vec(),
+        };
+        let mut files = guest::firewalld_files(self.instance(), &names);
+        files.retain(|(path, contents)| !fs::read_to_string(path).is_ok_and(|found| found == *contents));
+        files
+    }
+}
+
+fn not_renewed(error: &EngineError) -> String {
+    format!("could not renew what lets bridges through the firewalls of others: {error}")
+}
+
+fn first_line_has(text: &str, mark: &str) -> bool {
+    text.lines().next().is_some_and(|line| line.contains(mark))
+}
+
+/// A bridge such as the next network will have, so that it is let through too.
+fn any_bridge() -> Bridge {
+    let net = "the constant is a subnet";
+    Bridge {
+        name: "pt-0".into(),
+        v4: Some("192.0.2.0/24".parse().expect(net)),
+        v6: Some("2001:db8::/32".parse().expect(net)),
+        outside: true,
+    }
+}

@@ -1,0 +1,103 @@
+//! The firewalls of others: what of them is in the way of containers.
+//!
+//! To look takes time that grows with what others have. So a command that attaches something looks only where
+//! something has changed since the last look, which two numbers tell; see [`Engine::heed_firewalls`].
+
+mod integrate;
+mod memory;
+
+use std::collections::BTreeSet;
+
+use ipnet::IpNet;
+use pontoon_explain::firewall::{Bridge, Facts, examine};
+pub use pontoon_explain::firewall::{Finding, Severity};
+use pontoon_explain::legacy::{self, Blob};
+use pontoon_kernel::iptables::{self, Version};
+use pontoon_kernel::{link, route};
+use pontoon_model::Network;
+use pontoon_model::network::Driver;
+use pontoon_netlink::route::DumpRoutes;
+use pontoon_nft::ruleset::Table;
+use pontoon_nft::syntax::IpVersion;
+
+pub use integrate::Integration;
+
+use crate::observe::switch;
+use crate::{Engine, EngineError};
+
+/// Whether frames on a bridge meet the rules for packets of IP, below `/proc/sys`.
+const BRIDGE_NETFILTER: [&str; 2] =
+    ["net/bridge/bridge-nf-call-iptables", "net/bridge/bridge-nf-call-ip6tables"];
+
+impl Engine {
+    /// What there is of others that drops, or may drop, packets of our networks' containers, the worst first.
+    ///
+    /// # Errors
+    ///
+    /// Without `CAP_NET_ADMIN`; if the kernel does not tell.
+    pub fn foreign_firewalls(&mut self) -> Result<Vec<Finding>, EngineError> {
+        let networks = self.store.read(|tx| tx.networks())?;
+        let bridges = networks.iter().filter_map(bridge).collect();
+        Ok(examine(&self.firewall_facts(bridges)?))
+    }
+
+    /// Reads all there is to know for [`examine`].
+    fn firewall_facts(&mut self, bridges: Vec<Bridge>) -> Result<Facts, EngineError> {
+        Ok(Facts {
+            ruleset: self.executor.ruleset()?,
+            own: Some(self.instance().table()),
+            legacy: legacy_tables()?,
+            bridge_netfilter: bridge_netfilter(),
+            uplinks: self.uplinks()?,
+            bridges,
+        })
+    }
+
+    /// The interfaces with a default route.
+    fn uplinks(&mut self) -> Result<Vec<String>, EngineError> {
+        let socket = self.executor.host();
+        let routes = route::list(socket, &DumpRoutes::default())?;
+        let default = routes.into_iter().filter(|route| route.destination.is_all());
+        let indexes: BTreeSet<_> =
+            default.flat_map(|route| route.next_hops).filter_map(|hop| hop.link).collect();
+        let mut names = Vec::new();
+        for index in indexes {
+            // The kernel has one that leads nowhere, by the loopback interface.
+            names.extend(link::get(socket, index)?.map(|link| link.name).filter(|name| name != "lo"));
+        }
+        Ok(names)
+    }
+}
+
+/// A network's bridge, as far as packets know of it.
+fn bridge(network: &Network) -> Option<Bridge> {
+    if network.driver != Driver::Bridge {
+        return None;
+    }
+    let v4 = network.v4.as_ref().and_then(|pool| match pool.subnet {
+        IpNet::V4(net) => Some(net),
+        IpNet::V6(_) => None,
+    });
+    let v6 = network.v6.as_ref().and_then(|pool| match pool.subnet {
+        IpNet::V6(net) => Some(net),
+        IpNet::V4(_) => None,
+    });
+    let outside = network.pools().any(|pool| network.needs_forwarding(pool));
+    Some(Bridge { name: network.bridge_name.to_string(), v4, v6, outside })
+}
+
+fn bridge_netfilter() -> (bool, bool) {
+    (switch(BRIDGE_NETFILTER[0]), switch(BRIDGE_NETFILTER[1]))
+}
+
+/// The `filter` tables of iptables-legacy that are there.
+fn legacy_tables() -> Result<Vec<Table>, EngineError> {
+    let mut tables = Vec::new();
+    for (version, ip) in [(Version::V4, IpVersion::V4), (Version::V6, IpVersion::V6)] {
+        let Some(found) = iptables::filter(version)? else { continue };
+        let iptables::Table { hooks, entry, underflow, entries } = found;
+        let table = legacy::table(&Blob { version: ip, hooks, entry, underflow, entries });
+        tables.push(table.ok_or(EngineError::LegacyTable)?);
+    }
+    Ok(tables)
+}

@@ -3,7 +3,7 @@
 use pontoon_netlink::wire::{Attr, Attrs};
 
 use crate::matching::status;
-use crate::packet::Packet;
+use crate::packet::{Interface, Packet};
 use crate::truth::Truth;
 
 /// What an expression comes to for a packet.
@@ -69,6 +69,7 @@ fn iptables_match(packet: &Packet, name: &str, revision: u32, info: &[u8]) -> Tr
         "tcp" => tcp(info),
         "conntrack" if revision >= 2 => conntrack(packet, info).unwrap_or(Truth::Unknown),
         "state" => state(packet, info),
+        "addrtype" if revision == 1 => addrtype(packet, info).unwrap_or(Truth::Unknown),
         "icmp" | "icmp6" | "udp" | "sctp" | "dccp" => Truth::False,
         _ => Truth::Unknown,
     }
@@ -81,6 +82,22 @@ fn tcp(info: &[u8]) -> Truth {
     /// All source ports, all destination ports, no option, no flags, nothing inverted.
     const ANY: [u8; 12] = [0, 0, 0xff, 0xff, 0, 0, 0xff, 0xff, 0, 0, 0, 0];
     if info.starts_with(&ANY) { Truth::True } else { Truth::Unknown }
+}
+
+/// `struct xt_addrtype_info_v1`, of which the destination's kind is known.
+///
+/// Source: include/uapi/linux/netfilter/xt_addrtype.h.
+fn addrtype(packet: &Packet, info: &[u8]) -> Option<Truth> {
+    const INVERT_DESTINATION: u32 = 2;
+    const UNICAST: u16 = 1 << 1;
+    const LOCAL: u16 = 1 << 2;
+    let word = |at: usize| Some(u16::from_ne_bytes(info.get(at..at + 2)?.try_into().ok()?));
+    let (source, destination) = (word(0)?, word(2)?);
+    let flags = u32::from_ne_bytes(info.get(4..8)?.try_into().ok()?);
+    let kind = if packet.oif == Interface::None { LOCAL } else { UNICAST };
+    let so = Truth::from(destination & kind != 0).negated(flags & INVERT_DESTINATION != 0);
+    let destination = if destination == 0 { Truth::True } else { so };
+    Some(if source == 0 { destination } else { destination.and(Truth::Unknown) })
 }
 
 /// `struct xt_state_info`. Source: include/uapi/linux/netfilter/xt_state.h.

@@ -135,7 +135,8 @@ pub fn leave_firewalld(files: &[(String, String)]) -> Plan {
 }
 
 fn reload(plan: &mut Plan) {
-    let why = "firewalld: it reads its files again, as `systemctl reload firewalld` has it do";
+    let why = "firewalld: it reads its files again, as `systemctl reload firewalld` has it do; what was set at run time \
+               only is lost, as with each reload";
     plan.push(GuestOp::Reload { program: "firewalld".into() }, why);
 }
 

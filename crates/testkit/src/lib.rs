@@ -135,6 +135,17 @@ impl Host {
         }
     }
 
+    /// Gives the host a copy of its own of a folder that is the machine's otherwise, such as `/etc/ufw`.
+    ///
+    /// # Panics
+    ///
+    /// When the folder is not there.
+    #[track_caller]
+    pub fn own(&self, folder: &str) {
+        let copy = format!("/run/testkit/own{}", folder.replace('/', "-"));
+        self.sh(&format!("cp -a {folder} {copy} && mount --bind {copy} {folder}"));
+    }
+
     /// Starts a shell command on the host, to be killed with all it started when the guard is dropped.
     ///
     /// # Panics

@@ -96,7 +96,7 @@ fn inside(body: impl FnOnce(Host)) {
 }
 
 fn options() -> lab::Options {
-    // What tests write to `/etc` stays in the sandbox.
+    // Files that tests make in `/etc` itself stay in the sandbox; for its folders there is `Host::own`.
     lab::Options { hostname: "test".into(), mirrored: vec!["/etc".into()], ..lab::Options::default() }
 }
 

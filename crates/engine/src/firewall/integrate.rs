@@ -1,9 +1,12 @@
 //! Letting our bridges through the firewalls of others, and taking that back.
 
 use std::fs;
+use std::time::{Duration, Instant};
 
 use pontoon_explain::firewall::{Bridge, Facts, Place, owner, places};
-use pontoon_model::Network;
+use pontoon_kernel::process::running_here;
+use pontoon_model::op::GuestOp;
+use pontoon_model::{Network, Op};
 use pontoon_nft::ruleset::{ListedChain, Table};
 use pontoon_nft::syntax::Rule;
 use pontoon_plan::{Plan, guest};
@@ -11,11 +14,14 @@ use pontoon_store::{Recovery, Subject};
 
 use super::bridge;
 use crate::journal::Prepared;
-use crate::{Engine, EngineError, Outcome};
+use crate::{Engine, EngineError, Mode, Outcome};
 
 /// The note that says whether bridges are to be let through. It outlives a reboot.
 const INTEGRATED: &str = "firewall-integrated";
 const YES: &str = "yes";
+
+/// How long firewalld may take to read its files: half a second on a small machine.
+const RELOADING: Duration = Duration::from_secs(5);
 
 /// What was done about the firewalls of others, and what is left to a person.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -115,13 +121,15 @@ impl Engine {
                 }
             }
         }
-        self.change(
+        let done = self.change(
             |_| {
                 let what = String::from("let bridges through the firewalls of others");
                 Ok(Prepared { value, plan, subject: Subject::Prune, recovery: Recovery::Undo, what })
             },
             |tx, _| Ok(tx.lasting_meta_set(INTEGRATED, YES)?),
-        )
+        )?;
+        self.await_firewalld(&done.plan, true)?;
+        Ok(done)
     }
 
     pub(crate) fn release_firewalls(&mut self) -> Result<Outcome<Integration>, EngineError> {
@@ -142,7 +150,7 @@ impl Engine {
         if plan.is_empty() && !self.is_integrated()? {
             return Ok(Outcome { value, plan });
         }
-        self.change(
+        let done = self.change(
             |at| {
                 // A release that is cut off is finished.
                 at.tx.lasting_meta_set(INTEGRATED, "")?;
@@ -150,7 +158,34 @@ impl Engine {
                 Ok(Prepared { value, plan, subject: Subject::Prune, recovery: Recovery::Finish, what })
             },
             |_, _| Ok(()),
-        )
+        )?;
+        self.await_firewalld(&done.plan, false)?;
+        Ok(done)
+    }
+
+    /// firewalld reads its files in its own time: waits until it has made our zone's chains, or taken them away.
+    fn await_firewalld(&mut self, plan: &Plan, there: bool) -> Result<(), EngineError> {
+        let reloads = |op: &Op| matches!(op, Op::Guest(GuestOp::Reload { .. }));
+        if self.mode == Mode::DryRun || !plan.ops().any(reloads) || running_here("firewalld").is_empty() {
+            return Ok(());
+        }
+        let suffix = format!("_{}", self.instance().firewalld_zone());
+        let start = Instant::now();
+        loop {
+            let ruleset = self.executor.ruleset()?;
+            let mut chains = ruleset.tables.iter().flat_map(|table| &table.chains);
+            let made = chains.any(|chain| chain.chain.name.ends_with(&suffix));
+            // While it works, another table of its own drops everything.
+            let works = ruleset.tables.iter().any(|table| table.table.name == "firewalld_policy_drop");
+            if made == there && !works {
+                return Ok(());
+            }
+            if start.elapsed() > RELOADING {
+                self.warn("firewalld has not read its files again yet\n`firewall-cmd --reload` has it do so");
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// The chains of others with rules that carry our mark.

@@ -10,7 +10,7 @@ use super::element::{RawElement, read as read_element};
 use super::encode::hook_number;
 use super::expression::{find, read_list};
 use super::{set as set_wire, user_data};
-use crate::syntax::{Base, Chain, ChainKind, Family, Hook, Policy, Rule, Set, TableRef};
+use crate::syntax::{Base, Chain, ChainKind, Family, Hook, Policy, Rule, Set, Statement, TableRef};
 use crate::vm::decompile;
 
 /// One message of an answer, or of an event: both have the same form.
@@ -182,15 +182,33 @@ fn read_base(family: Family, attrs: &Attrs<'_>) -> Option<Base> {
 fn read_rule(family: Family, attrs: Attrs<'_>) -> Option<RuleEntry> {
     let insns =
         find(attrs.clone(), rule_attribute::EXPRESSIONS).map(|list| read_list(&list)).unwrap_or_default();
+    let mut rule =
+        Rule { statements: decompile(family, &insns), comment: comment(&attrs, rule_attribute::USERDATA) };
+    if rule.comment.is_none() {
+        take_iptables_comment(&mut rule);
+    }
     Some(RuleEntry {
         table: TableRef { family, name: text(&attrs, rule_attribute::TABLE)? },
         chain: text(&attrs, rule_attribute::CHAIN)?,
         handle: handle(&attrs, rule_attribute::HANDLE),
-        rule: Rule {
-            statements: decompile(family, &insns),
-            comment: comment(&attrs, rule_attribute::USERDATA),
-        },
+        rule,
     })
+}
+
+/// iptables writes remarks as a match that always is so, also those that it found as nft's and saved.
+///
+/// Source: `struct xt_comment_info` in include/uapi/linux/netfilter/xt_comment.h; `NFTA_MATCH_…`.
+fn take_iptables_comment(rule: &mut Rule) {
+    let remark = |statement: &Statement| {
+        let Statement::Unknown { name, bytes } = statement else { return None };
+        let is_comment = name == "match" && find(Attrs::new(bytes), 1)?.str()? == "comment";
+        is_comment.then(|| find(Attrs::new(bytes), 3)?.str().map(str::to_owned)).flatten()
+    };
+    let found = rule.statements.iter().enumerate().find_map(|(index, one)| Some((index, remark(one)?)));
+    if let Some((index, text)) = found {
+        rule.statements.remove(index);
+        rule.comment = Some(text);
+    }
 }
 
 fn read_set(family: Family, attrs: Attrs<'_>) -> Option<SetEntry> {

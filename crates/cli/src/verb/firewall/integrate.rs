@@ -26,9 +26,7 @@ impl Integrate {
         let format = global.plan_format(self.plan.format)?;
         let mut session = global.session()?;
         let done = session.firewall_integrate()?;
-        global.conclude(&session, format, &done, |done| {
-            tell(done, "nothing is in the way now; what comes is let through when `pontoon restore` runs")
-        })?;
+        global.conclude(&session, format, &done, |done| tell(done, "nothing is in the way"))?;
         Ok(ExitCode::SUCCESS)
     }
 }

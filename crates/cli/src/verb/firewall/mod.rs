@@ -48,7 +48,7 @@ impl Firewall {
 /// Prints where something was done, and what is left to do by hand.
 fn tell(done: &Integration, nothing: &str) -> Result<(), Failure> {
     if done.places.is_empty() && done.by_hand.is_empty() {
-        output::note(&format!("{nothing}\n"));
+        output::line(nothing)?;
     }
     output::print(&done.places.iter().map(|place| format!("{place}\n")).collect::<String>())?;
     if !done.by_hand.is_empty() {

@@ -3,6 +3,7 @@
 //! Source: include/uapi/linux/netfilter_ipv4/ip_tables.h, …/netfilter_ipv6/ip6_tables.h, …/netfilter/x_tables.h.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use pontoon_netlink::wire::Body;
 use pontoon_nft::ruleset::{ListedChain, ListedRule, Table};
@@ -58,6 +59,22 @@ mod inverted {
 
 /// Length of `struct xt_entry_match` and `struct xt_entry_target` without their data.
 const HEADER: usize = 32;
+
+/// A number that changes when the table does, but not with what its rules have counted.
+pub fn fingerprint(blob: &Blob) -> u64 {
+    /// `struct xt_counters`, which ends a rule's fixed part.
+    const COUNTERS: usize = 16;
+    let mut hasher = DefaultHasher::new();
+    (blob.hooks, blob.entry, blob.underflow).hash(&mut hasher);
+    match entries(blob) {
+        Some(entries) => entries.iter().for_each(|entry| {
+            entry.bytes[..entry.layout.size - COUNTERS].hash(&mut hasher);
+            entry.bytes[entry.layout.size..].hash(&mut hasher);
+        }),
+        None => blob.entries.hash(&mut hasher),
+    }
+    hasher.finish()
+}
 
 /// The table; `None` if the bytes are not one.
 pub fn table(blob: &Blob) -> Option<Table> {

@@ -98,6 +98,19 @@ fn iptables_legacy_reads_like_the_other() {
 }
 
 #[test]
+fn a_legacy_table_has_a_number_that_counting_does_not_change() {
+    let blob: Blob = serde_json::from_str(LEGACY).expect("a captured table");
+    let changed = |at: usize| {
+        let mut other = blob.clone();
+        other.entries[at] ^= 1;
+        legacy::fingerprint(&other) != legacy::fingerprint(&blob)
+    };
+    // The first rule's counters end its 112 bytes; its verdict follows the target's header.
+    assert!(!changed(96) && !changed(111));
+    assert!(changed(0) && changed(112 + 32));
+}
+
+#[test]
 fn a_cut_legacy_table_is_refused() {
     let blob: Blob = serde_json::from_str(LEGACY).expect("a captured table");
     for len in 0..blob.entries.len() {

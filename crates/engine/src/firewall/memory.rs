@@ -1,13 +1,13 @@
 //! What the last look at the firewalls of others told, and whether it is still true.
 
 use std::collections::BTreeMap;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use pontoon_explain::firewall::{Bridge, Finding, Severity, examine};
+use pontoon_explain::legacy::fingerprint;
 use pontoon_model::Network;
 use serde::{Deserialize, Serialize};
 
-use super::{bridge, bridge_netfilter, legacy_tables};
+use super::{bridge, bridge_netfilter, legacy_blobs};
 use crate::{Engine, EngineError, Mode};
 
 /// The note with the last look.
@@ -81,15 +81,7 @@ impl Engine {
 
     fn sight(&mut self) -> Result<(Sight, u32), EngineError> {
         let (generation, own_changes) = self.executor.generation()?;
-        let tables = legacy_tables()?;
-        let legacy = match tables.as_slice() {
-            [] => 0,
-            tables => {
-                let mut hasher = DefaultHasher::new();
-                serde_json::to_string(tables).unwrap_or_default().hash(&mut hasher);
-                hasher.finish()
-            }
-        };
+        let legacy = legacy_blobs()?.iter().map(fingerprint).fold(0, u64::wrapping_add);
         Ok((Sight { generation, legacy, bridge_netfilter: bridge_netfilter() }, own_changes))
     }
 

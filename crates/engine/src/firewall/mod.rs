@@ -92,12 +92,15 @@ fn bridge_netfilter() -> (bool, bool) {
 
 /// The `filter` tables of iptables-legacy that are there.
 fn legacy_tables() -> Result<Vec<Table>, EngineError> {
-    let mut tables = Vec::new();
+    legacy_blobs()?.iter().map(|blob| legacy::table(blob).ok_or(EngineError::LegacyTable)).collect()
+}
+
+fn legacy_blobs() -> Result<Vec<Blob>, EngineError> {
+    let mut blobs = Vec::new();
     for (version, ip) in [(Version::V4, IpVersion::V4), (Version::V6, IpVersion::V6)] {
-        let Some(found) = iptables::filter(version)? else { continue };
-        let iptables::Table { hooks, entry, underflow, entries } = found;
-        let table = legacy::table(&Blob { version: ip, hooks, entry, underflow, entries });
-        tables.push(table.ok_or(EngineError::LegacyTable)?);
+        if let Some(iptables::Table { hooks, entry, underflow, entries }) = iptables::filter(version)? {
+            blobs.push(Blob { version: ip, hooks, entry, underflow, entries });
+        }
     }
-    Ok(tables)
+    Ok(blobs)
 }

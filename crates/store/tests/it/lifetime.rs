@@ -75,6 +75,28 @@ fn networks_outlive_a_reboot_and_nothing_else_does() -> Outcome {
 }
 
 #[test]
+fn a_lasting_note_outlives_a_reboot_and_another_does_not() -> Outcome {
+    let place = Place::new();
+    let mut store = Store::open(&place.dirs)?;
+    // In a database that was made before there were notes.
+    store.transaction(|tx| tx.network_put(&network(1, "blue")))?;
+    store.transaction(|tx| {
+        tx.lasting_meta_set("wish", "yes")?;
+        tx.meta_set("look", "yes")
+    })?;
+    drop(store);
+    place.reboot();
+    let mut store = Store::open(&place.dirs)?;
+    let notes = |store: &Store| store.read(|tx| Ok((tx.meta_get("wish")?, tx.meta_get("look")?)));
+    assert_eq!(notes(&store)?, (Some("yes".to_owned()), None));
+    store.transaction(|tx| tx.lasting_meta_set("wish", ""))?;
+    drop(store);
+    place.reboot();
+    assert_eq!(notes(&Store::open(&place.dirs)?)?.0, Some(String::new()));
+    Ok(())
+}
+
+#[test]
 fn a_definition_left_over_by_a_kill_gives_way() -> Outcome {
     let place = Place::new();
     Store::open(&place.dirs)?.transaction(|tx| tx.network_put(&network(1, "blue")))?;

@@ -72,7 +72,7 @@ fn has(packet: &Packet, key: Key) -> bool {
         Key::Port { transport, .. } => matches!(transport, Transport::Tcp | Transport::Any),
         Key::Arp(_) | Key::IcmpType | Key::Icmpv6Type => false,
         Key::Meta(Meta::Oif | Meta::Oifname | Meta::Oifgroup) => packet.oif != Interface::None,
-        Key::Meta(_) | Key::Ether(_) | Key::Ct(_) | Key::Fib { .. } => true,
+        Key::Meta(_) | Key::Ether(_) | Key::Ct(_) | Key::Fib { .. } | Key::Raw { .. } => true,
     }
 }
 

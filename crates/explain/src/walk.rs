@@ -166,7 +166,8 @@ impl Walker<'_> {
         let always = |act| (Truth::True, Some(vec![(Truth::True, act)]));
         match statement {
             Statement::Match(of) => (matches(self.packet, self.table, of), None),
-            Statement::Limit(_) => (Truth::Unknown, None),
+            // A set that is full takes no more, and the rule ends there.
+            Statement::Limit(_) | Statement::Update(_) => (Truth::Unknown, None),
             Statement::Verdict(verdict) => always(Act::Verdict(verdict.clone())),
             Statement::Reject(_) => always(Act::Verdict(Verdict::Drop)),
             Statement::Masquerade { .. } | Statement::Nat(_) | Statement::Redirect { .. } => {

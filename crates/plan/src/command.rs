@@ -111,7 +111,7 @@ fn link(op: &LinkOp) -> Vec<String> {
     match op {
         LinkOp::AddBridge { name, mark, mtu } => {
             let host = Netns::Host;
-            let options = "stp_state 0 forward_delay 0 mcast_snooping 0";
+            let options = "stp_state 0 forward_delay 0 mcast_snooping 0 no_linklocal_learn 1";
             let add = ip(&host, &format!("link add {} type bridge {options}", device(name, mark.mac)));
             // By itself: an MTU that a bridge is created with goes with its last port.
             let mtu = mtu.map(|mtu| ip(&host, &format!("link set dev {} mtu {mtu}", quote(name.as_str()))));

@@ -174,6 +174,7 @@ impl Pending {
             stp: Some(false),
             forward_delay: Some(0),
             mcast_snooping: Some(false),
+            no_linklocal_learn: Some(true),
             ..BridgeOptions::default()
         };
         let link =

@@ -33,6 +33,9 @@ pub struct BridgeOptions {
     pub nf_call_ip6tables: Option<bool>,
     /// The same for ARP.
     pub nf_call_arptables: Option<bool>,
+    /// Whether the bridge does not learn from frames to link-local groups (01:80:c2:00:00:0x), which no rule of a
+    /// bridge's sees before it does (from Linux 5.0).
+    pub no_linklocal_learn: Option<bool>,
     /// How many learned addresses the bridge keeps at most (from Linux 6.7); 0: no limit.
     pub fdb_max_learned: Option<u32>,
 }
@@ -49,7 +52,10 @@ const NF_CALL_IPTABLES: u16 = 36;
 const NF_CALL_IP6TABLES: u16 = 37;
 const NF_CALL_ARPTABLES: u16 = 38;
 const VLAN_DEFAULT_PVID: u16 = 39;
+const MULTI_BOOLOPT: u16 = 46;
 const FDB_MAX_LEARNED: u16 = 49;
+/// `BR_BOOLOPT_NO_LL_LEARN`, a bit number.
+const NO_LL_LEARN: u32 = 0;
 
 impl BridgeOptions {
     /// Whether nothing is set.
@@ -77,6 +83,11 @@ impl BridgeOptions {
             (NF_CALL_IP6TABLES, self.nf_call_ip6tables),
             (NF_CALL_ARPTABLES, self.nf_call_arptables),
         ];
+        if let Some(on) = self.no_linklocal_learn {
+            // `struct br_boolopt_multi`: values, and which of them count.
+            let words = [u32::from(on) << NO_LL_LEARN, 1 << NO_LL_LEARN];
+            data.attr(MULTI_BOOLOPT, &words.map(u32::to_ne_bytes).concat());
+        }
         for (kind, value) in words {
             value.into_iter().for_each(|value| data.u32(kind, value));
         }
@@ -105,10 +116,18 @@ impl BridgeOptions {
                 NF_CALL_IPTABLES => options.nf_call_iptables = switch(),
                 NF_CALL_IP6TABLES => options.nf_call_ip6tables = switch(),
                 NF_CALL_ARPTABLES => options.nf_call_arptables = switch(),
+                MULTI_BOOLOPT => options.no_linklocal_learn = boolean(attr.value, NO_LL_LEARN),
                 FDB_MAX_LEARNED => options.fdb_max_learned = attr.u32(),
                 _ => {}
             }
         }
         options
     }
+}
+
+/// A switch of `struct br_boolopt_multi`, if the kernel has it.
+fn boolean(value: &[u8], bit: u32) -> Option<bool> {
+    let word = |at: usize| Some(u32::from_ne_bytes(value.get(at..at + 4)?.try_into().ok()?));
+    let (values, mask) = (word(0)?, word(4)?);
+    (mask >> bit & 1 != 0).then_some(values >> bit & 1 != 0)
 }

@@ -41,6 +41,9 @@ pub struct Endpoint {
     pub gw_priority: i64,
     /// More names that it answers to.
     pub aliases: Vec<String>,
+    /// Whether it may send with its own addresses alone.
+    #[serde(default)]
+    pub guarded: bool,
     /// When it was made, RFC 3339, UTC.
     pub created: String,
     /// How far its life has come.

@@ -35,6 +35,19 @@ pub struct AddressSpace {
     pub nameservers: Vec<IpAddr>,
 }
 
+/// Whether what comes into bridges can be filtered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BridgeFilter {
+    /// Our table for it is there.
+    Made,
+    /// The table can be made.
+    #[default]
+    Missing,
+    /// The kernel has no nftables for bridges (`CONFIG_NF_TABLES_BRIDGE`).
+    Impossible,
+}
+
 /// Which switches of the host a network depends on, as they are.
 #[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct HostSwitches {
@@ -49,4 +62,7 @@ pub struct HostSwitches {
     pub table: bool,
     /// `net.bridge.bridge-nf-call-ip6tables`: bridged frames meet the rules for IPv6, and answers for ::1 are lost.
     pub bridge_calls_ip6tables: bool,
+    /// Whether the one is that keeps containers from spoofing.
+    #[serde(default)]
+    pub bridge_filter: BridgeFilter,
 }

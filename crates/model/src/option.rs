@@ -11,7 +11,7 @@ use crate::diagnose::{Diagnose, near};
 use crate::name::IfName;
 
 /// The keys that `network create --opt` takes.
-pub const NETWORK_KEYS: [&str; 12] = [
+pub const NETWORK_KEYS: [&str; 13] = [
     BRIDGE_NAME,
     ICC,
     MASQUERADE,
@@ -24,9 +24,10 @@ pub const NETWORK_KEYS: [&str; 12] = [
     HOST_IPV4,
     HOST_IPV6,
     DEFAULT_BRIDGE,
+    ANTISPOOF,
 ];
 /// The keys that `network connect --driver-opt` takes.
-pub const ENDPOINT_KEYS: [&str; 2] = [IFNAME, SYSCTLS];
+pub const ENDPOINT_KEYS: [&str; 3] = [IFNAME, SYSCTLS, ANTISPOOF];
 
 const BRIDGE_NAME: &str = "com.docker.network.bridge.name";
 const ICC: &str = "com.docker.network.bridge.enable_icc";
@@ -42,6 +43,8 @@ const HOST_IPV4: &str = "com.docker.network.host_ipv4";
 const HOST_IPV6: &str = "com.docker.network.host_ipv6";
 const IFNAME: &str = "com.docker.network.endpoint.ifname";
 const SYSCTLS: &str = "com.docker.network.endpoint.sysctls";
+/// Not Docker's, which has nothing like it; of a network and of an endpoint.
+pub const ANTISPOOF: &str = "pontoon.antispoof";
 
 /// What a network's gateway does for its containers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
@@ -104,6 +107,9 @@ pub struct BridgeOptions {
     pub host_ipv4: Option<Ipv4Addr>,
     /// Source address for IPv6 on the way out instead of the outgoing interface's.
     pub host_ipv6: Option<Ipv6Addr>,
+    /// Whether Pontoon's own containers may send with their own addresses alone.
+    #[serde(default = "yes")]
+    pub antispoof: bool,
 }
 
 impl Default for BridgeOptions {
@@ -120,6 +126,7 @@ impl Default for BridgeOptions {
             mtu: None,
             host_ipv4: None,
             host_ipv6: None,
+            antispoof: true,
         }
     }
 }
@@ -131,6 +138,10 @@ pub struct EndpointOptions {
     pub ifname: Option<IfName>,
     /// Sysctls to set for the interface: path below `/proc/sys`, in which `IFNAME` stands for the interface, and value.
     pub sysctls: Vec<(String, String)>,
+    /// Whether it may send with its own addresses alone; when not given, as its network has it for containers of
+    /// Pontoon's own, and not for others.
+    #[serde(default)]
+    pub antispoof: Option<bool>,
 }
 
 /// Why an option is refused.
@@ -219,6 +230,7 @@ impl BridgeOptions {
             }
             HOST_IPV4 => self.host_ipv4 = Some(value.parse().map_err(|_| bad("an IPv4 address"))?),
             HOST_IPV6 => self.host_ipv6 = Some(value.parse().map_err(|_| bad("an IPv6 address"))?),
+            ANTISPOOF => self.antispoof = boolean(value).ok_or_else(|| bad(BOOLEAN))?,
             // Docker writes it on its own default network; files made from `docker network inspect` carry it.
             DEFAULT_BRIDGE => {
                 boolean(value).ok_or_else(|| bad(BOOLEAN))?;
@@ -250,6 +262,7 @@ impl EndpointOptions {
                         options.sysctls.push(interface_sysctl(pair).ok_or_else(|| bad(takes))?);
                     }
                 }
+                ANTISPOOF => options.antispoof = Some(boolean(value).ok_or_else(|| bad(BOOLEAN))?),
                 _ => return Err(unknown(key, &ENDPOINT_KEYS)),
             }
         }
@@ -267,6 +280,11 @@ pub fn pair(text: &str) -> Result<(String, String), OptionError> {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         _ => Err(OptionError::Syntax(text.to_owned())),
     }
+}
+
+/// What a definition has that was written before there was the option.
+fn yes() -> bool {
+    true
 }
 
 const BOOLEAN: &str = "true or false";
@@ -342,10 +360,11 @@ mod tests {
             (HOST_IPV4, "192.0.2.7"),
             (HOST_IPV6, "2001:db8::7"),
             (DEFAULT_BRIDGE, "true"),
+            (ANTISPOOF, "false"),
         ]))
         .unwrap();
         assert_eq!(options.name.unwrap().as_str(), "br9");
-        assert!(!options.icc && !options.masquerade && options.inhibit_ipv4);
+        assert!(!options.icc && !options.masquerade && options.inhibit_ipv4 && !options.antispoof);
         assert_eq!(
             (options.gateway_mode_v4, options.gateway_mode_v6),
             (GatewayMode::Routed, GatewayMode::NatUnprotected)
@@ -360,6 +379,7 @@ mod tests {
         assert!(said.starts_with(&format!("did you mean {ICC}")) && !said.contains(BRIDGE_NAME), "{said}");
         assert!(error("enable_icc").starts_with(&format!("did you mean {ICC}")));
         assert_eq!(error("mtu"), format!("did you mean {MTU}?"));
+        assert_eq!(error("pontoon.anti-spoof"), format!("did you mean {ANTISPOOF}?"));
         assert!(error("zzz").starts_with("known options: com.docker"));
     }
 
@@ -367,6 +387,7 @@ mod tests {
     fn a_wrong_value_says_what_is_taken() {
         for (key, value) in [
             (ICC, "yes"),
+            (ANTISPOOF, "off"),
             (MTU, "67"),
             (MTU, "65536"),
             (MTU, "x"),
@@ -394,5 +415,21 @@ mod tests {
         ] {
             assert!(parse(bad).is_err(), "{bad}");
         }
+    }
+    #[test]
+    fn an_endpoint_says_whether_it_may_spoof_or_leaves_it_to_its_network() {
+        let parse = |list| EndpointOptions::parse(&pairs(list)).map(|options| options.antispoof);
+        assert_eq!(parse(&[]), Ok(None));
+        assert_eq!(parse(&[(ANTISPOOF, "false")]), Ok(Some(false)));
+        assert!(parse(&[(ANTISPOOF, "maybe")]).is_err());
+        let hint = parse(&[("antispof", "true")]).unwrap_err().hint().unwrap();
+        assert_eq!(hint, format!("did you mean {ANTISPOOF}?"));
+    }
+
+    #[test]
+    fn a_network_that_was_defined_before_there_was_the_option_keeps_its_containers_from_spoofing() {
+        let mut stored = serde_json::to_value(BridgeOptions::default()).unwrap();
+        stored.as_object_mut().unwrap().remove("antispoof");
+        assert!(serde_json::from_value::<BridgeOptions>(stored).unwrap().antispoof);
     }
 }

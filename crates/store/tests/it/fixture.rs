@@ -125,6 +125,7 @@ pub(crate) fn endpoint(number: u64, network: u8, sandbox: u8) -> Endpoint {
         v4: Some("10.0.0.2".parse().unwrap()),
         v6: None,
         gw_priority: 0,
+        guarded: true,
         aliases: vec!["web".into()],
         created: "2026-01-01T00:00:00Z".into(),
         state: EndpointState::Attached,

@@ -10,7 +10,7 @@ use pontoon_model::op::{
 use pontoon_model::{Endpoint, IfName, Mac, Network};
 
 use crate::publish::{self, Published};
-use crate::{Instance, Plan};
+use crate::{Instance, Plan, guard};
 
 /// A default route of one family: the router and the link.
 pub type DefaultRoute = (IpAddr, IfName);
@@ -88,7 +88,7 @@ impl Attach<'_> {
 
 /// The steps that attach a sandbox to a bridge network.
 pub fn attach(wanted: &Attach<'_>) -> Plan {
-    let mut plan = Plan::default();
+    let mut plan = guard::attach(wanted.instance, wanted.network, wanted.endpoint, wanted.sandbox);
     add_cable(&mut plan, wanted);
     add_inside(&mut plan, wanted);
     change_routes(&mut plan, &wanted.netns, wanted.sandbox, &wanted.routes.0, &wanted.routes.1);
@@ -147,6 +147,7 @@ pub fn detach(wanted: &Detach<'_>) -> Plan {
     let (name, mark) = (endpoint.host_ifname.clone(), wanted.instance.endpoint_mark(endpoint));
     let why = format!("{sandbox}'s cable to {} goes, both ends at once", network.name);
     plan.push(LinkOp::Delete { netns: Netns::Host, name, mark }, why);
+    plan.append(guard::detach(wanted.instance, endpoint, sandbox));
     plan
 }
 

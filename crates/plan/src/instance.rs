@@ -36,6 +36,11 @@ impl Instance {
         TableRef::new(Family::Inet, name)
     }
 
+    /// The table that says who may send what on the instance's bridges.
+    pub fn guard_table(&self) -> TableRef {
+        TableRef { family: Family::Bridge, ..self.table() }
+    }
+
     /// What every mark of this instance begins with.
     pub fn mark_prefix(&self) -> String {
         self.tag.as_ref().map_or_else(|| "pontoon:".to_owned(), |tag| format!("pontoon-{tag}:"))

@@ -6,6 +6,7 @@
 pub mod cable;
 pub mod command;
 pub mod endpoint;
+pub mod guard;
 pub mod guest;
 pub mod instance;
 pub mod ipam;

@@ -3,26 +3,37 @@
 use std::net::IpAddr;
 
 use pontoon_model::network::{AddressPool, Segment};
-use pontoon_model::observed::HostSwitches;
+use pontoon_model::observed::{BridgeFilter, HostSwitches};
 use pontoon_model::op::{AddressOp, DevConf, LinkOp, LinkSettings, Netns, NftOp, SysctlOp, VethPeer};
 use pontoon_model::option::GatewayMode;
-use pontoon_model::{IfName, Network};
+use pontoon_model::{Endpoint, IfName, Network};
 use pontoon_nft::syntax::Command;
 
 use crate::publish::{self, Published};
-use crate::{Instance, Plan, ruleset};
+use crate::{Instance, Plan, guard, ruleset};
 
 /// Path of the switch for forwarding IPv4, below `/proc/sys`.
 pub const IPV4_FORWARD: &str = "net/ipv4/ip_forward";
 /// Path of the switch for forwarding IPv6, below `/proc/sys`.
 pub const IPV6_FORWARD: &str = "net/ipv6/conf/all/forwarding";
 
+/// What has rules already: if somebody took the tables away, it gets them back.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Others<'a> {
+    /// The networks that there are.
+    pub networks: &'a [Network],
+    /// The endpoints that there are.
+    pub endpoints: &'a [Endpoint],
+    /// The containers with published ports: their names, and where those lead.
+    pub published: &'a [(String, Published<'a>)],
+}
+
 /// The steps that make a bridge network.
 ///
-/// What a container may do is decided before the bridge is up, so that there is no moment without rules. `former` is
-/// what the table held: if somebody took it away, that comes back.
-pub fn create(instance: &Instance, network: &Network, former: &Former<'_>, host: &HostSwitches) -> Plan {
-    let mut plan = if host.table { Plan::default() } else { rules(instance, former, host) };
+/// What a container may do is decided before the bridge is up, so that there is no moment without rules. `others` is
+/// what there is besides.
+pub fn create(instance: &Instance, network: &Network, others: &Others<'_>, host: &HostSwitches) -> Plan {
+    let mut plan = rules(instance, others, host);
     plan.push(NftOp { commands: ruleset::add_network(instance, network) }, rules_reason(network));
     add_bridge(&mut plan, instance, network);
     for pool in network.pools().filter(|pool| network.bridge_has_address(pool)) {
@@ -106,34 +117,39 @@ pub fn remove(instance: &Instance, network: &Network, segments: &[Segment], last
     plan
 }
 
-/// What the table held before somebody took it away.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Former<'a> {
-    /// The networks that there are.
-    pub networks: &'a [Network],
-    /// The containers with published ports: their names, and where those lead.
-    pub published: &'a [(String, Published<'a>)],
-}
-
-/// The steps that make the table for what there is.
-pub fn rules(instance: &Instance, former: &Former<'_>, host: &HostSwitches) -> Plan {
+/// The steps that make those of the tables that are not there, with all that is to be in them.
+pub fn rules(instance: &Instance, others: &Others<'_>, host: &HostSwitches) -> Plan {
     let mut plan = Plan::default();
-    let why = "one table for all networks: its chains never change, networks are elements of its maps";
-    let mut commands = ruleset::table(instance);
-    if !host.bridge_calls_ip6tables {
-        commands.push(Command::AddElements(ruleset::loopback6(instance)));
+    let (mut commands, mut why) = (Vec::new(), Vec::new());
+    let filtered = host.bridge_filter == BridgeFilter::Missing;
+    if !host.table {
+        commands.extend(ruleset::table(instance));
+        if !host.bridge_calls_ip6tables {
+            commands.push(Command::AddElements(ruleset::loopback6(instance)));
+        }
+        why.push("one table for all networks: its chains never change, networks are elements of its maps");
     }
-    plan.push(NftOp { commands }, why);
-    for network in former.networks {
+    if filtered {
+        commands.extend(guard::table(instance));
+        why.push("one for all ports: containers that may not spoof are elements of its sets");
+    }
+    if commands.is_empty() {
+        return plan;
+    }
+    plan.push(NftOp { commands }, why.join("; "));
+    for network in others.networks.iter().filter(|_| !host.table) {
         let why = format!("{}: its rules were taken away, and come back", network.name);
         plan.push(NftOp { commands: ruleset::add_network(instance, network) }, why);
     }
-    for (sandbox, published) in former.published {
+    for (sandbox, published) in others.published.iter().filter(|_| !host.table) {
         let commands = publish::add(instance, published);
         if !commands.is_empty() {
             let why = format!("{sandbox}: its published ports were taken away, and come back");
             plan.push(NftOp { commands }, why);
         }
+    }
+    if filtered {
+        plan.append(guard::again(instance, others.networks, others.endpoints));
     }
     plan
 }

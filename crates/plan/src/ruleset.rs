@@ -82,9 +82,9 @@ pub fn loopback6(instance: &Instance) -> Elements {
     Elements::new(instance.table(), name::LOOPBACK6, [localhost])
 }
 
-/// The command that takes the table away.
+/// The commands that take the table and its companion away.
 pub fn remove_table(instance: &Instance) -> Vec<Command> {
-    vec![Command::DestroyTable { table: instance.table() }]
+    [instance.table(), instance.guard_table()].map(|table| Command::DestroyTable { table }).into()
 }
 
 /// The commands that make a network known to the table.

@@ -117,27 +117,24 @@ fn route(
     }
 }
 
-/// A transaction that made a table is undone by the table's end; elements that were added are removed, and elements that
+/// A transaction that made tables is undone by the tables' end; elements that were added are removed, and elements that
 /// were removed are added.
 fn nft(commands: &[Command]) -> Option<NftOp> {
-    let table = commands.iter().find_map(|command| match command {
+    let table = |command: &Command| match command {
         Command::CreateTable { table, .. } => Some(Command::DestroyTable { table: table.clone() }),
         _ => None,
-    });
-    let undone: Vec<Command> = match table {
-        Some(command) => vec![command],
-        None => commands
-            .iter()
-            .rev()
-            .filter_map(|command| match command {
-                Command::AddElements(elements) | Command::CreateElements(elements) => {
-                    Some(Command::DestroyElements(elements.clone()))
-                }
-                Command::DestroyElements(elements) => Some(Command::AddElements(elements.clone())),
-                _ => None,
-            })
-            .collect(),
     };
+    let added = |command: &Command| match command {
+        Command::AddElements(elements) | Command::CreateElements(elements) => {
+            Some(Command::DestroyElements(elements.clone()))
+        }
+        Command::DestroyElements(elements) => Some(Command::AddElements(elements.clone())),
+        _ => None,
+    };
+    let mut undone: Vec<Command> = commands.iter().rev().filter_map(table).collect();
+    if undone.is_empty() {
+        undone = commands.iter().rev().filter_map(added).collect();
+    }
     (!undone.is_empty()).then_some(NftOp { commands: undone })
 }
 

@@ -1,7 +1,9 @@
 //! Scenarios, each named for what a person does: what the golden scripts show and what is replayed in a kernel.
 
-use pontoon_model::op::Netns;
+use pontoon_model::observed::{BridgeFilter, HostSwitches};
+use pontoon_model::op::{Netns, NftOp};
 use pontoon_model::sandbox::NetnsId;
+use pontoon_nft::syntax::{Command, TableRef};
 use pontoon_plan::Plan;
 use pontoon_plan::cable;
 
@@ -51,7 +53,7 @@ pub(crate) struct Case {
 }
 
 /// All of them.
-pub(crate) const CASES: [Case; 42] = [
+pub(crate) const CASES: [Case; 48] = [
     Case { name: "network-first", tell: network_first },
     Case { name: "network-ipv4", tell: network_ipv4 },
     Case { name: "network-dual-stack", tell: network_dual_stack },
@@ -69,16 +71,22 @@ pub(crate) const CASES: [Case; 42] = [
     Case { name: "network-router-advertisements", tell: network_router_advertisements },
     Case { name: "network-second-root", tell: network_second_root },
     Case { name: "network-second-bridge", tell: network_second_bridge },
+    Case { name: "network-without-bridge-filter", tell: network_without_bridge_filter },
+    Case { name: "network-flushed-rules", tell: network_flushed_rules },
+    Case { name: "network-flushed-guard", tell: network_flushed_guard },
     Case { name: "network-remove", tell: network_remove },
     Case { name: "network-remove-last", tell: network_remove_last },
     Case { name: "container-ipv4", tell: container_ipv4 },
     Case { name: "container-dual-stack", tell: container_dual_stack },
+    Case { name: "container-unguarded", tell: container_unguarded },
+    Case { name: "container-unguarded-network", tell: container_unguarded_network },
     Case { name: "container-none", tell: container_none },
     Case { name: "container-ends", tell: container_ends },
     Case { name: "connect-second-network", tell: connect_second_network },
     Case { name: "connect-elsewhere", tell: connect_elsewhere },
     Case { name: "connect-reused-address", tell: connect_reused_address },
     Case { name: "connect-sysctls", tell: connect_sysctls },
+    Case { name: "connect-guarded", tell: connect_guarded },
     Case { name: "disconnect", tell: disconnect },
     Case { name: "disconnect-second-network", tell: disconnect_second_network },
     Case { name: "cable-containers", tell: cable_containers },
@@ -242,6 +250,28 @@ fn network_second_bridge(world: &mut World, ground: &Ground, story: &mut Story) 
     story.act("network connect --ip 172.18.3.232 blue netns:lab", plan);
 }
 
+/// The kernel has no nftables for bridges.
+fn network_without_bridge_filter(world: &mut World, _: &Ground, story: &mut Story) {
+    world.switches.bridge_filter = BridgeFilter::Impossible;
+    let wanted = Wanted::network("blue", &["172.18.0.0/16"]);
+    story.act("network create --subnet 172.18.0.0/16 blue", world.create(&wanted));
+}
+
+fn network_flushed_rules(world: &mut World, ground: &Ground, story: &mut Story) {
+    given_web_and_db_on_blue(world, ground, story);
+    story.given(flush(&[world.instance.table(), world.instance.guard_table()]));
+    let switches = HostSwitches::default();
+    story.act("restore", world.restore(&switches));
+}
+
+/// Somebody took one of the tables away and left the other.
+fn network_flushed_guard(world: &mut World, ground: &Ground, story: &mut Story) {
+    given_web_and_db_on_blue(world, ground, story);
+    story.given(flush(&[world.instance.guard_table()]));
+    let switches = HostSwitches { table: true, ..HostSwitches::default() };
+    story.act("restore", world.restore(&switches));
+}
+
 fn network_remove(world: &mut World, _: &Ground, story: &mut Story) {
     given_a_network(world, story);
     story.given(world.create(&Wanted::network("blue", &["172.18.0.0/16", "fd00:18::/64"])));
@@ -261,6 +291,20 @@ fn container_ipv4(world: &mut World, ground: &Ground, story: &mut Story) {
 
 fn container_dual_stack(world: &mut World, ground: &Ground, story: &mut Story) {
     story.given(world.create(&Wanted::network("blue", &["172.18.0.0/16", "fd00:18::/64"])));
+    let plan = world.start("web", ground.fresh[0], &[("blue", Joining::default())]);
+    story.act("run --name web --network blue", plan);
+}
+
+fn container_unguarded(world: &mut World, ground: &Ground, story: &mut Story) {
+    story.given(world.create(&Wanted::network("blue", &["172.18.0.0/16"])));
+    let joining = Joining { antispoof: Some(false), ..Joining::default() };
+    let plan = world.start("web", ground.fresh[0], &[("blue", joining)]);
+    story.act("run --name web --network blue:driver-opt=pontoon.antispoof=false", plan);
+}
+
+fn container_unguarded_network(world: &mut World, ground: &Ground, story: &mut Story) {
+    let wanted = Wanted::network("blue", &["172.18.0.0/16"]).unguarded();
+    story.act("network create -o pontoon.antispoof=false … blue", world.create(&wanted));
     let plan = world.start("web", ground.fresh[0], &[("blue", Joining::default())]);
     story.act("run --name web --network blue", plan);
 }
@@ -304,6 +348,15 @@ fn connect_sysctls(world: &mut World, ground: &Ground, story: &mut Story) {
     let joining = Joining { options, ..Joining::default() };
     let typed = "network connect --ifname lan.0 --driver-opt …sysctls=net.ipv4.conf.IFNAME.log_martians=1 blue netns:lab";
     story.act(typed, world.connect("lab", "blue", &joining));
+}
+
+fn connect_guarded(world: &mut World, ground: &Ground, story: &mut Story) {
+    story.given(world.create(&Wanted::network("blue", &["172.18.0.0/16", "fd00:18::/64"])));
+    world.know("lab", ground.named.clone());
+    let joining = Joining { antispoof: Some(true), ..Joining::default() };
+    let typed = "network connect --driver-opt pontoon.antispoof=true blue netns:lab";
+    story.act(typed, world.connect("lab", "blue", &joining));
+    story.act("network disconnect blue netns:lab", world.disconnect("lab", "blue"));
 }
 
 fn disconnect(world: &mut World, ground: &Ground, story: &mut Story) {
@@ -428,4 +481,19 @@ fn given_web_on_blue_beside_green(world: &mut World, ground: &Ground, story: &mu
     story.given(world.create(&Wanted::network("blue", &["172.18.0.0/16", "fd00:18::/64"])));
     story.given(world.create(&Wanted::network("green", &["172.19.0.0/16"])));
     story.given(world.start("web", ground.fresh[0], &[("blue", Joining::default())]));
+}
+
+fn given_web_and_db_on_blue(world: &mut World, ground: &Ground, story: &mut Story) {
+    story.given(world.create(&Wanted::network("blue", &["172.18.0.0/16", "fd00:18::/64"])));
+    for (name, fresh) in ["web", "db"].into_iter().zip(ground.fresh) {
+        story.given(world.start(name, fresh, &[("blue", Joining::default())]));
+    }
+}
+
+/// What somebody else does to the rules.
+fn flush(tables: &[TableRef]) -> Plan {
+    let mut plan = Plan::default();
+    let commands = tables.iter().cloned().map(|table| Command::DestroyTable { table }).collect();
+    plan.push(NftOp { commands }, "somebody takes rules away");
+    plan
 }

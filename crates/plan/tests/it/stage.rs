@@ -33,6 +33,7 @@ pub(crate) enum Action {
         sysctl: bool,
         /// The place of a port in the list.
         port: Option<usize>,
+        antispoof: Option<bool>,
     },
     Publish(usize, usize),
     Unpublish(usize),
@@ -149,7 +150,7 @@ impl Stage {
                     .any(|end| end.sandbox.as_ref() == Some(&id));
                 if cabled { None } else { taken(self.world.end(name)) }
             }
-            Action::Connect { container, network, gw_priority, reused, sysctl, port } => {
+            Action::Connect { container, network, gw_priority, reused, sysctl, port, antispoof } => {
                 let name = name_of(*container);
                 let possible = self.world.containers.contains_key(name) && self.has_network(*network);
                 if !possible || self.is_connected(name, *network) {
@@ -158,8 +159,8 @@ impl Stage {
                 let options = sysctl.then_some(("sysctls", "net.ipv4.conf.IFNAME.log_martians=1"));
                 let options = options.into_iter().collect();
                 let publish = port.and_then(|port| self.free_port(port)).into_iter().collect();
-                let (gw_priority, reused) = (*gw_priority, *reused);
-                let joining = Joining { gw_priority, reused, options, place: None, publish };
+                let (gw_priority, reused, antispoof) = (*gw_priority, *reused, *antispoof);
+                let joining = Joining { gw_priority, reused, options, antispoof, place: None, publish };
                 made(self.world.connect(name, NETWORKS[*network], &joining))
             }
             Action::Disconnect { container, network } => {
@@ -308,15 +309,16 @@ pub(crate) fn making() -> impl Strategy<Value = Action> {
     let network = 0..NETWORKS.len();
     let container = 0..KNOWN.len() + OURS.len();
     let port = prop::option::weighted(0.3, 0..PORTS.len());
-    let joined = (container.clone(), network.clone(), -2..3_i64, any::<bool>(), any::<bool>(), port);
+    let flags = (any::<bool>(), any::<bool>(), any::<Option<bool>>());
+    let joined = (container.clone(), network.clone(), -2..3_i64, flags, port);
     prop_oneof![
         2 => (network.clone(), shape()).prop_map(|(network, shape)| Action::Create(network, shape)),
         1 => (network.clone(), prop_oneof![Just(1_u32), Just(2), Just(21)])
             .prop_map(|(network, number)| Action::Widen(network, number)),
         2 => (0..OURS.len(), prop::collection::vec((network, -2..3_i64), 0..3))
             .prop_map(|(container, networks)| Action::Start(container, networks)),
-        4 => joined.prop_map(|(container, network, gw_priority, reused, sysctl, port)| Action::Connect {
-            container, network, gw_priority, reused, sysctl, port,
+        4 => joined.prop_map(|(container, network, gw_priority, (reused, sysctl, antispoof), port)| Action::Connect {
+            container, network, gw_priority, reused, sysctl, port, antispoof,
         }),
         2 => (container.clone(), 0..PORTS.len()).prop_map(|(container, port)| Action::Publish(container, port)),
         1 => ([container.clone(), 0..KNOWN.len() + OURS.len() + 1], any::<bool>(), prop::option::of(1280..9000_u32))

@@ -6,9 +6,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::IpNet;
 use pontoon_model::endpoint::{Cable, CableEnd, EndpointState};
 use pontoon_model::network::{AddressPool, Driver, Segment};
-use pontoon_model::observed::HostSwitches;
+use pontoon_model::observed::{BridgeFilter, HostSwitches};
 use pontoon_model::op::{LinkOp, NetnsPlace};
-use pontoon_model::option::{BridgeOptions, EndpointOptions};
+use pontoon_model::option::{ANTISPOOF, BridgeOptions, EndpointOptions};
 use pontoon_model::publish::{HostPorts, PublishSpec};
 use pontoon_model::sandbox::NetnsId;
 use pontoon_model::{
@@ -17,8 +17,9 @@ use pontoon_model::{
 use pontoon_plan::endpoint::{
     Attach, DefaultRoutes, Detach, attach, detach, elect, elected, forget_neighbours,
 };
+use pontoon_plan::network::Others;
 use pontoon_plan::publish::{self, Published};
-use pontoon_plan::{Instance, Plan, cable, network, resolver, sandbox};
+use pontoon_plan::{Instance, Plan, cable, guard, network, resolver, sandbox};
 
 /// A network as it is asked for.
 #[derive(Debug, Clone, Default)]
@@ -48,6 +49,12 @@ impl Wanted {
         self.options.insert(format!("com.docker.network.{key}"), value.into());
         self
     }
+
+    /// `--opt pontoon.antispoof=false`
+    pub(crate) fn unguarded(mut self) -> Self {
+        self.options.insert(ANTISPOOF.into(), "false".into());
+        self
+    }
 }
 
 /// How a container is connected to a network.
@@ -62,6 +69,8 @@ pub(crate) struct Joining {
     pub(crate) options: Vec<(&'static str, &'static str)>,
     /// `--publish`
     pub(crate) publish: Vec<&'static str>,
+    /// `--driver-opt pontoon.antispoof=…`
+    pub(crate) antispoof: Option<bool>,
 }
 
 /// One end of a cable: the container, or the host, its interface and its addresses.
@@ -134,15 +143,25 @@ impl World {
             builtin: false,
             id,
         };
-        let plan = network::create(&self.instance, &network, &network::Former::default(), &self.switches);
+        let plan = network::create(&self.instance, &network, &Others::default(), &self.switches);
         let needs = |v4: bool| {
             network.pools().any(|pool| network.needs_forwarding(pool) && pool.subnet.addr().is_ipv4() == v4)
         };
         self.switches.ipv4_forward |= needs(true);
         self.switches.ipv6_forward |= needs(false);
         self.switches.table = true;
+        self.switches.bridge_filter = BridgeFilter::Made;
         self.networks.insert(wanted.name.clone(), network);
         plan
+    }
+
+    /// Gives the networks and containers their rules back, which somebody took away.
+    pub(crate) fn restore(&mut self, switches: &HostSwitches) -> Plan {
+        let networks: Vec<Network> = self.networks.values().cloned().collect();
+        let published: Vec<(String, Published<'_>)> =
+            self.containers.keys().map(|name| (name.clone(), self.published(name))).collect();
+        let others = Others { networks: &networks, endpoints: &self.endpoints, published: &published };
+        network::rules(&self.instance, &others, switches)
     }
 
     /// Takes a network away that nothing is connected to.
@@ -150,6 +169,9 @@ impl World {
         let network = self.networks.remove(name).unwrap();
         let last = self.networks.is_empty();
         self.switches.table = !last;
+        if last {
+            self.switches.bridge_filter = BridgeFilter::Missing;
+        }
         let of_others = |(network, _): &(String, u32)| network != name;
         let (left, gone) = std::mem::take(&mut self.segments).into_iter().partition::<Vec<_>, _>(of_others);
         self.segments = left;
@@ -207,6 +229,7 @@ impl World {
                 mark: self.instance.endpoint_mark(&endpoint),
             };
             vanishing.push(vanish, format!("{name}'s cable to {} goes with its namespace", network.name));
+            vanishing.append(guard::detach(&self.instance, &endpoint, name));
         }
         if let (Some(files), Netns::Other { id, .. }) = (&container.pinned, &container.netns) {
             plan.append(sandbox::forget(name, *id, files));
@@ -225,7 +248,9 @@ impl World {
             Some(place) => self.networks[network].pools().map(|pool| nth(pool.subnet, place)).collect(),
             None => self.free_addresses(network).collect(),
         };
-        let Container { netns, id: sandbox, .. } = self.containers[container].clone();
+        let Container { netns, id: sandbox, pinned, .. } = self.containers[container].clone();
+        let guarded =
+            joining.antispoof.unwrap_or(pinned.is_some() && self.networks[network].bridge.antispoof);
         let earlier = self.clone();
         let before = self.routes(&sandbox);
         let first = !self.endpoints.iter().any(|endpoint| endpoint.sandbox == sandbox);
@@ -241,6 +266,7 @@ impl World {
             v6: addresses.iter().find_map(v6_of),
             gw_priority: joining.gw_priority,
             aliases: Vec::new(),
+            guarded,
             created: String::new(),
             state: EndpointState::Attached,
         };

@@ -25,7 +25,7 @@ use crate::publish::{self, PortHost};
 use crate::recover::clean;
 use crate::resolve::{self, Target};
 use crate::time::now;
-use crate::{Engine, EngineError, Mode, Outcome, segment};
+use crate::{Engine, EngineError, Mode, Outcome, guard, segment};
 
 /// What `network connect` was given.
 #[derive(Debug, Clone, Default)]
@@ -119,6 +119,7 @@ impl Engine {
         *tries += 1;
         match error {
             EngineError::NeedsSegment(needed) => self.lay_segment(&needed.0, needed.1),
+            EngineError::NeedsRules if *tries <= ENOUGH => self.bring_back_rules().map(drop),
             error if *tries > ENOUGH || self.mode == Mode::DryRun => Err(error),
             EngineError::Removing(_) => self.recover(),
             EngineError::NoNetwork { name, .. } if name == DEFAULT => Ok(()),
@@ -404,6 +405,7 @@ impl Request<'_> {
         if !segment::is_laid(at.tx, &network, number)? && !at.rehearsing {
             return Err(EngineError::NeedsSegment(Box::new((network, number))));
         }
+        let guarded = guard::decide(at, self.instance, sandbox, &network, &options)?;
         let endpoint = Endpoint {
             id: self.id.clone(),
             network: network.id.clone(),
@@ -415,6 +417,7 @@ impl Request<'_> {
             v6: addresses.v6,
             gw_priority: self.spec.gw_priority,
             aliases: self.spec.aliases.clone(),
+            guarded,
             created: now(),
             state: EndpointState::Attached,
         };
@@ -644,8 +647,9 @@ impl Engine {
     /// Forgets an endpoint whose link is gone, and what the host remembers of its addresses.
     fn forget_endpoint(&mut self, endpoint: &Endpoint) -> Result<(), EngineError> {
         if let Some(network) = self.store.read(|tx| tx.network(&endpoint.network))? {
-            let steps = pontoon_plan::endpoint::forget_neighbours(&network, endpoint, "somebody").steps;
-            for error in self.executor.run_all(&steps) {
+            let mut plan = pontoon_plan::endpoint::forget_neighbours(&network, endpoint, "somebody");
+            plan.append(pontoon_plan::guard::detach(self.instance(), endpoint, "somebody"));
+            for error in self.executor.run_all(&plan.steps) {
                 self.warn(format!("{}: {}", error, error.source));
             }
         }

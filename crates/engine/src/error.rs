@@ -115,6 +115,12 @@ pub enum EngineError {
     /// The bridge that the endpoint belongs to is not there yet. Never seen outside: it is laid and all begins anew.
     #[error("bridge number {} of network `{}` is not there yet", .0.1 + 1, .0.0.name)]
     NeedsSegment(Box<(pontoon_model::Network, u32)>),
+    /// Rules that the endpoint needs are not there. Never seen outside: they are made and all begins anew.
+    #[error("the rules that keep containers from spoofing are not there")]
+    NeedsRules,
+    /// An option asks for what the kernel does not have.
+    #[error("`{0}` cannot be: the kernel has no nftables for bridges (CONFIG_NF_TABLES_BRIDGE)")]
+    NoBridgeFilter(&'static str),
     /// The container does not run.
     #[error("container `{0}` is not running")]
     NotRunning(String),
@@ -380,6 +386,8 @@ impl Diagnose for EngineError {
             Self::AmbiguousContainer(_) => "ambiguous-container",
             Self::ContainerExists(_) => "container-exists",
             Self::NeedsSegment(_) => "segment-missing",
+            Self::NeedsRules => "rules-missing",
+            Self::NoBridgeFilter(_) => "no-bridge-filter",
             Self::NotRunning(_) => "container-not-running",
             Self::Running(_) => "container-running",
             Self::StillThere(_) => "container-did-not-end",

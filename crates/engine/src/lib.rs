@@ -12,6 +12,7 @@ pub mod detached;
 pub mod error;
 pub mod firewall;
 mod furnish;
+mod guard;
 mod interface;
 mod journal;
 pub mod network;

@@ -8,13 +8,13 @@ use ipnet::IpNet;
 use pontoon_kernel::execute::carries;
 use pontoon_model::endpoint::EndpointState;
 use pontoon_model::network::{AddressPool, Driver};
-use pontoon_model::observed::AddressSpace;
+use pontoon_model::observed::{AddressSpace, BridgeFilter};
 use pontoon_model::op::{Op, SysctlOp};
 use pontoon_model::option::{BridgeOptions, GatewayMode};
 use pontoon_model::subnet::{self, Family};
 use pontoon_model::{Endpoint, Netns, Network, NetworkId, NetworkName, Sandbox};
 use pontoon_plan::ipam;
-use pontoon_plan::network::{Former, create, rules};
+use pontoon_plan::network::{Others, create, rules};
 use pontoon_plan::publish::Published;
 use pontoon_plan::{Instance, Plan};
 use pontoon_store::{Recovery, StoreError, Subject, Tx};
@@ -158,7 +158,7 @@ impl Engine {
                 // Until it is made, nobody may use it.
                 at.tx.network_mark_removing(&network.id)?;
                 let held = Held::of(at.tx, Some(&network))?;
-                let plan = held.with(|former| create(&instance, &network, former, &switches));
+                let plan = held.with(|others| create(&instance, &network, others, &switches));
                 remember_switches(at.tx, &plan)?;
                 let subject = Subject::Network(network.id.clone());
                 let what = format!("create network {}", network.name);
@@ -282,11 +282,14 @@ impl Engine {
             }
             let mut switches = self.switches(network.v6.is_some())?;
             // On a dry run, the table is made by the first network's steps.
-            switches.table |= !done.value.is_empty();
+            if !done.value.is_empty() {
+                switches.table = true;
+                switches.bridge_filter = BridgeFilter::Made;
+            }
             let made = self.change(
                 |at| {
                     let held = Held::of(at.tx, Some(&network))?;
-                    let plan = held.with(|former| create(&instance, &network, former, &switches));
+                    let plan = held.with(|others| create(&instance, &network, others, &switches));
                     remember_switches(at.tx, &plan)?;
                     let what = format!("restore network {}", network.name);
                     // The definition stays if it is cut off.
@@ -301,16 +304,20 @@ impl Engine {
         Ok(done)
     }
 
-    /// Makes the table anew when somebody flushed it and every bridge is still there.
+    /// Makes the tables anew that somebody flushed, when every bridge is still there.
     fn restore_rules(&mut self, wanted: bool) -> Result<Plan, EngineError> {
         let held = self.store.read(|tx| Held::of(tx, None))?;
-        if !wanted || held.networks.is_empty() || self.has_table()? {
+        if !wanted || held.networks.is_empty() {
             return Ok(Plan::default());
         }
-        let (instance, switches) = (self.instance().clone(), self.switches(false)?);
+        let switches = self.switches(false)?;
+        if switches.table && switches.bridge_filter != BridgeFilter::Missing {
+            return Ok(Plan::default());
+        }
+        let instance = self.instance().clone();
         let made = self.change(
             |_| {
-                let plan = held.with(|former| rules(&instance, former, &switches));
+                let plan = held.with(|others| rules(&instance, others, &switches));
                 let what = String::from("restore the rules");
                 Ok(Prepared { value: (), plan, subject: Subject::Prune, recovery: Recovery::Undo, what })
             },
@@ -319,15 +326,21 @@ impl Engine {
         Ok(made.plan)
     }
 
-    /// Notices that somebody took the table away, as `nft flush ruleset` does, and makes it anew.
+    /// Notices that somebody took the table away, as `nft flush ruleset` does, and brings it back.
     ///
     /// # Errors
     ///
     /// If the kernel refuses.
     pub(crate) fn mend_rules(&mut self) -> Result<Plan, EngineError> {
-        if self.has_table()? {
-            return Ok(Plan::default());
-        }
+        if self.has_table()? { Ok(Plan::default()) } else { self.bring_back_rules() }
+    }
+
+    /// Brings the tables back that somebody took away.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel refuses.
+    pub(crate) fn bring_back_rules(&mut self) -> Result<Plan, EngineError> {
         let guard = self.exclusive()?;
         let mended = self.restore_rules(true);
         drop(guard);
@@ -348,14 +361,15 @@ impl Engine {
     }
 }
 
-/// What the table holds: if it is made anew, it is made with that.
+/// What the tables hold: if they are made anew, it is with that.
 struct Held {
     networks: Vec<Network>,
+    endpoints: Vec<Endpoint>,
     containers: Vec<(Sandbox, Candidates)>,
 }
 
 impl Held {
-    /// All networks with a bridge but `except`, and all containers with published ports.
+    /// All networks with a bridge but `except`, all endpoints, and all containers with published ports.
     fn of(tx: &Tx<'_>, except: Option<&Network>) -> Result<Self, EngineError> {
         let mut networks = tx.networks()?;
         networks.retain(|other| {
@@ -366,18 +380,27 @@ impl Held {
             let known = Candidates::of(tx, &sandbox)?;
             containers.push((sandbox, known));
         }
-        Ok(Self { networks, containers })
+        Ok(Self { networks, endpoints: endpoints(tx)?, containers })
     }
 
-    fn with<T>(&self, body: impl FnOnce(&Former<'_>) -> T) -> T {
+    fn with<T>(&self, body: impl FnOnce(&Others<'_>) -> T) -> T {
         let host = PortHost::default();
         let published: Vec<(String, Published<'_>)> = self
             .containers
             .iter()
             .map(|(sandbox, known)| (sandbox.name.to_string(), known.published(&sandbox.ports, &host)))
             .collect();
-        body(&Former { networks: &self.networks, published: &published })
+        body(&Others { networks: &self.networks, endpoints: &self.endpoints, published: &published })
     }
+}
+
+/// All endpoints that have, or may have, a port.
+fn endpoints(tx: &Tx<'_>) -> Result<Vec<Endpoint>, StoreError> {
+    let mut all = Vec::new();
+    for network in tx.networks()? {
+        all.extend(tx.endpoints_of_network(&network.id)?);
+    }
+    Ok(all)
 }
 
 /// Remembers what the plan's switches were before, so that a prune can switch them back.

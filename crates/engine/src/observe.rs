@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use pontoon_kernel::execute::Refusal;
 use pontoon_kernel::sysctl::Sysctl;
 use pontoon_kernel::{address, link, route};
-use pontoon_model::observed::{AddressSpace, HostAddress, HostRoute, HostSwitches};
+use pontoon_model::observed::{AddressSpace, BridgeFilter, HostAddress, HostRoute, HostSwitches};
 use pontoon_netlink::Prefix;
 use pontoon_netlink::address::DumpAddresses;
 use pontoon_netlink::link::{DumpLinks, Ipv6Conf};
@@ -32,11 +32,21 @@ impl Engine {
         let ipv6_forward = switch(IPV6_FORWARD);
         let ra_uplinks = if with_ipv6 && !ipv6_forward { self.ra_uplinks()? } else { Vec::new() };
         let table = self.has_table()?;
+        let bridge_filter = match self.bridge_filter() {
+            // As for the other table, which was said already.
+            Err(EngineError::Refusal(Refusal::Kernel(error)))
+                if error.is_denied() && self.mode == Mode::DryRun =>
+            {
+                BridgeFilter::Missing
+            }
+            found => found?,
+        };
         Ok(HostSwitches {
             ipv4_forward: switch(IPV4_FORWARD),
             ipv6_forward,
             ra_uplinks,
             table,
+            bridge_filter,
             bridge_calls_ip6tables: bridge_calls_ip6tables(),
         })
     }

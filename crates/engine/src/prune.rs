@@ -142,8 +142,8 @@ impl Engine {
     /// Takes the table away and sets the host's switches back to what they were.
     fn switch_back(&mut self) -> Result<Plan, EngineError> {
         let mut plan = Plan::default();
-        let table = self.instance().table();
-        if self.executor.has_table(&table)? {
+        let tables = [self.instance().table(), self.instance().guard_table()];
+        if self.executor.has_table(&tables[0])? || self.executor.has_table(&tables[1])? {
             let commands = ruleset::remove_table(self.instance());
             plan.push(NftOp { commands }, "no network is left that needs rules");
         }

@@ -135,6 +135,7 @@ fn teardown(instance: &pontoon_plan::Instance, tx: &Tx<'_>, sandbox: &Sandbox) -
         let (name, mark) = (endpoint.host_ifname.clone(), instance.endpoint_mark(&endpoint));
         let why = format!("{}'s cable to {} goes with its namespace", sandbox.name, network.name);
         vanishing.push(Step::new(LinkOp::Vanish { name, mark }, why));
+        vanishing.extend(pontoon_plan::guard::detach(instance, &endpoint, sandbox.name.as_str()).steps);
     }
     for cable in tx.cables_of_sandbox(&sandbox.id)? {
         let mut sandboxes = BTreeMap::new();

@@ -466,6 +466,15 @@ impl Executor {
         Ok((nftables::generation(self.nft_socket()?)?, commits))
     }
 
+    /// Whether the kernel can filter what comes into bridges. `table` must not be there.
+    ///
+    /// # Errors
+    ///
+    /// Where the kernel does not tell.
+    pub fn can_filter_bridges(&mut self, table: &pontoon_nft::syntax::TableRef) -> Result<bool, Refusal> {
+        Ok(nftables::can_filter_bridges(self.nft_socket()?, table)?)
+    }
+
     /// The socket for nftables and for connection tracking.
     fn nft_socket(&mut self) -> Result<&mut Socket, KernelError> {
         Ok(match &mut self.nft {

@@ -7,7 +7,7 @@ use std::fmt;
 use pontoon_model::Diagnose;
 use pontoon_netlink::wire::{Ack, Batch, Message};
 use pontoon_nft::ruleset::{Ruleset, Table};
-use pontoon_nft::syntax::{Command, Element, Family, TableRef};
+use pontoon_nft::syntax::{Base, Chain, ChainKind, Command, Element, Family, Hook, Policy, TableRef};
 use pontoon_nft::wire::{Answer, EncodeError, Options, Question, SetEntry, Transaction, encode_with};
 use rustix::io::Errno;
 
@@ -160,6 +160,36 @@ pub fn table(socket: &mut Socket, table: &TableRef) -> Result<Option<Answer>, Ke
 /// Those of [`table`].
 pub fn table_exists(socket: &mut Socket, name: &TableRef) -> Result<bool, KernelError> {
     Ok(table(socket, name)?.is_some())
+}
+
+/// Whether the kernel has nftables for bridges (`CONFIG_NF_TABLES_BRIDGE`): tries a chain in `table`, which must not be
+/// there, and takes it away in the same transaction.
+///
+/// # Errors
+///
+/// Those of [`apply`], but for what the kernel says to a chain of a type that it does not have: `ENOENT`
+/// (`nft_chain_parse_hook()` in net/netfilter/nf_tables_api.c), or `EOPNOTSUPP`.
+pub fn can_filter_bridges(socket: &mut Socket, table: &TableRef) -> Result<bool, ApplyError> {
+    let base = Base {
+        kind: ChainKind::Filter,
+        hook: Hook::Prerouting,
+        priority: 0,
+        policy: Policy::Accept,
+        device: None,
+    };
+    let chain = Chain { name: "probe".to_owned(), base: Some(base), comment: None };
+    let commands = [
+        Command::CreateTable { table: table.clone(), comment: None },
+        Command::AddChain { table: table.clone(), chain },
+        Command::DeleteTable { table: table.clone() },
+    ];
+    let missing = |refused: &RefusedCommand| {
+        refused.error.is_not_found() || refused.error.errno() == Some(Errno::OPNOTSUPP)
+    };
+    match apply(socket, &commands) {
+        Err(ApplyError::Refused(refused)) if refused.iter().all(missing) => Ok(false),
+        done => done.map(|()| true),
+    }
 }
 
 /// Whether a set without intervals has an element.

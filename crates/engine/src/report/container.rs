@@ -162,6 +162,8 @@ struct EndpointReport {
     dns_names: Vec<String>,
     /// Not Docker's: which interface of the container it is.
     if_name: String,
+    /// Not Docker's: whether it may send with its own addresses alone.
+    guarded: bool,
 }
 
 /// Docker's time that never was.
@@ -285,6 +287,7 @@ fn endpoint(place: &Place) -> EndpointReport {
         global_ipv6_address: address(endpoint.v6.map(IpAddr::V6)),
         global_ipv6_prefix_len: prefix(v6),
         dns_names: own.into_iter().chain(endpoint.aliases.iter().cloned()).collect(),
+        guarded: endpoint.guarded,
         if_name: endpoint.ifname.to_string(),
     }
 }

@@ -68,6 +68,7 @@ pub(crate) fn bridge_options() -> BridgeOptions {
         stp: Some(false),
         forward_delay: Some(0),
         mcast_snooping: Some(false),
+        no_linklocal_learn: Some(true),
         ..BridgeOptions::default()
     }
 }

@@ -39,7 +39,7 @@ pub(crate) struct Connect {
     /// Interface name in the container; the first free `ethN` otherwise
     #[arg(long, value_name = "IF")]
     ifname: Option<IfName>,
-    /// Endpoint option: com.docker.network.endpoint.ifname or …sysctls
+    /// Endpoint option: com.docker.network.endpoint.ifname, …sysctls, or pontoon.antispoof=true|false
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair::key_value)]
     driver_opt: Vec<(String, String)>,
     /// Port to publish: [HOST_IP:][HOST_PORT:]PORT[/tcp|udp|sctp], each a range if need be

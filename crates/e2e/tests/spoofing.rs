@@ -233,6 +233,23 @@ sandboxed! {
         Exchange::between(&host, "late", "db", "blue0").assert_guarded();
     }
 
+    fn a_kernel_that_cannot_guard_runs_containers_all_the_same(host: Host) {
+        let pontoon = web_and_db(&host, "");
+        // What is noted when such a kernel is found out.
+        let note = "INSERT OR REPLACE INTO meta (key, value) VALUES ('bridge-filter', 'impossible')";
+        host.sh(&format!("nft delete table bridge pontoon
+            python3 -c \"import sqlite3; d = sqlite3.connect('/run/pontoon/runtime.db'); d.execute(\\\"{note}\\\"); d.commit()\""));
+        pontoon.run("run -d --name free --network blue -- sleep 100");
+        assert_eq!(pontoon.json("inspect free")[0]["NetworkSettings"]["Networks"]["blue"]["Guarded"], json!(false));
+        let (_, said) = pontoon.fail("run -d --network blue:driver-opt=pontoon.antispoof=true -- sleep 100");
+        assert!(said.contains("CONFIG_NF_TABLES_BRIDGE"), "{said}");
+        pontoon.run("restore");
+        assert!(!host.sh("nft list tables").contains("bridge"));
+        pontoon.run("rm -f free web db");
+        pontoon.run("network rm blue");
+        assert_eq!(host.sh("nft list tables"), "");
+    }
+
     fn an_option_that_is_mistyped_is_explained(host: Host) {
         let pontoon = Pontoon::on(&host);
         let (_, said) = pontoon.fail("network create -o pontoon.anti-spoof=false blue");

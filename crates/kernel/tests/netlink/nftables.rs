@@ -1,6 +1,8 @@
 //! nftables transactions against `nft`.
 
-use pontoon_kernel::nftables::{apply, apply_at, generation, list_table, ruleset, table_exists};
+use pontoon_kernel::nftables::{
+    apply, apply_at, can_filter_bridges, generation, list_table, ruleset, table_exists,
+};
 use pontoon_kernel::socket::{Protocol, Socket};
 use pontoon_nft::syntax::{Chain, Command, Family, TableRef};
 
@@ -92,5 +94,16 @@ fn more_refusals_than_the_socket_holds_are_refusals() {
         assert!(apply(&mut socket, &commands).unwrap_err().is_not_found());
         apply(&mut socket, &[add_table(), add_chain("one")]).unwrap();
         assert!(table_exists(&mut socket, &lab()).unwrap());
+    });
+}
+
+#[test]
+fn finding_out_whether_bridges_can_be_filtered_leaves_nothing() {
+    in_new_host("nftables::finding_out_whether_bridges_can_be_filtered_leaves_nothing", || {
+        let mut socket = Socket::open(Protocol::Netfilter).unwrap();
+        let table = TableRef::new(Family::Bridge, "lab");
+        // The tests need such a kernel.
+        assert!(can_filter_bridges(&mut socket, &table).unwrap());
+        assert_eq!(tool("nft list ruleset"), "");
     });
 }

@@ -228,7 +228,7 @@ sandboxed! {
         host.sh("nft flush ruleset");
         let output = pontoon.attempt("run -d --name late --network blue -- sleep 100");
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success() && said.contains("they are back"), "{said}");
+        assert!(output.status.success() && said.contains("there again"), "{said}");
         assert_eq!(guarded(&host).len(), 3);
         Exchange::between(&host, "late", "db", "blue0").assert_guarded();
     }

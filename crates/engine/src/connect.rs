@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use pontoon_kernel::route;
 use pontoon_model::endpoint::EndpointState;
@@ -16,7 +17,7 @@ use pontoon_netlink::Family;
 use pontoon_netlink::route::{DumpRoutes, Route, TABLE_MAIN};
 use pontoon_plan::Plan;
 use pontoon_plan::endpoint::{Attach, DefaultRoutes, Detach, elect};
-use pontoon_store::{Recovery, Subject, Tx};
+use pontoon_store::{PortError, Recovery, Subject, Tx};
 
 use crate::interface::Home;
 use crate::journal::{Prepared, Preparing, random};
@@ -47,6 +48,10 @@ pub struct ConnectSpec {
     /// Ports of the container to publish.
     pub publish: Vec<PublishSpec>,
 }
+
+/// How long to wait, and how often, for the port of a container that has ended: its network goes within that time.
+const ENDING: Duration = Duration::from_millis(10);
+const PORT_WAITS: u32 = 40;
 
 /// A network that a new container is to join, and how.
 #[derive(Debug, Clone)]
@@ -119,6 +124,10 @@ impl Engine {
         *tries += 1;
         match error {
             EngineError::NeedsSegment(needed) => self.lay_segment(&needed.0, needed.1),
+            EngineError::Port(PortError::Taken { ending: true, .. }) if *tries <= PORT_WAITS => {
+                std::thread::sleep(ENDING);
+                Ok(())
+            }
             EngineError::NeedsRules if *tries <= ENOUGH => self.bring_back_rules().map(drop),
             error if *tries > ENOUGH || self.mode == Mode::DryRun => Err(error),
             EngineError::Removing(_) => self.recover(),

@@ -199,7 +199,7 @@ fn foreign_sandbox(reference: &ContainerRef, netns: NetnsId, id: SandboxId) -> S
 }
 
 /// Makes sure that a target's record is there, inside the transaction that will use it: a container that ended
-/// meanwhile is refused, a namespace that somebody else made known meanwhile is taken as they know it.
+/// meanwhile is refused; one that somebody else changed or made known meanwhile is taken as it is now.
 ///
 /// # Errors
 ///
@@ -207,7 +207,10 @@ fn foreign_sandbox(reference: &ContainerRef, netns: NetnsId, id: SandboxId) -> S
 pub(crate) fn settle(tx: &Tx<'_>, target: &mut Target) -> Result<(), EngineError> {
     if target.sandbox.is_ours() {
         return match tx.sandbox(&target.sandbox.id)? {
-            Some(now) if now.status == Status::Running => Ok(()),
+            Some(now) if now.status == Status::Running => {
+                target.sandbox = now;
+                Ok(())
+            }
             _ => Err(EngineError::NotRunning(target.sandbox.name.to_string())),
         };
     }

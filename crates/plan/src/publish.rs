@@ -114,9 +114,11 @@ impl<'a> Published<'a> {
 }
 
 impl Landing<'_> {
-    /// Whether a publication is for this family.
+    /// Whether a publication leads here: it is for this family, and where nothing is translated, so that the container's
+    /// own address is reached, it is not meant for the host alone.
     fn takes(&self, publication: &Publication) -> bool {
-        publication.address_of(self.address.is_ipv4()).is_some()
+        let at = publication.address_of(self.address.is_ipv4());
+        at.is_some_and(|at| self.translates() || !at.is_loopback())
     }
 
     fn translates(&self) -> bool {
@@ -132,7 +134,7 @@ impl Landing<'_> {
         container: u16,
     ) -> Option<(&'static str, Element)> {
         let v4 = self.address.is_ipv4();
-        let at = publication.address_of(v4)?;
+        let at = publication.address_of(v4).filter(|_| self.takes(publication))?;
         let protocol = Value::Protocol(publication.protocol.number());
         let inside = || vec![value(self.address), Value::Port(container)];
         Some(match self.network.gateway_mode(self.pool) {

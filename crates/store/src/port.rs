@@ -5,6 +5,7 @@
 use std::net::IpAddr;
 
 use pontoon_model::publish::{Protocol, Publication, conflict};
+use pontoon_model::sandbox::Status;
 use pontoon_model::{Diagnose, SandboxId};
 use rusqlite::{Row, params};
 
@@ -22,6 +23,8 @@ pub enum PortError {
         protocol: Protocol,
         /// The name of the container, or its id when it has none any more.
         container: String,
+        /// Whether that container has ended, so that the port is free in a moment.
+        ending: bool,
     },
     /// The store failed.
     #[error(transparent)]
@@ -38,7 +41,7 @@ impl Diagnose for PortError {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Taken { port, protocol, container } => Some(format!(
+            Self::Taken { port, protocol, container, .. } => Some(format!(
                 "publish another port, leave the choice to Pontoon with `-p :PORT`, or `pontoon unpublish {container} \
                  {port}/{protocol}` first"
             )),
@@ -63,8 +66,8 @@ impl Tx<'_> {
     pub fn ports_take(&self, publication: &Publication, holder: &SandboxId) -> Result<(), PortError> {
         if let Some(taken) = self.port_conflict(publication)? {
             let Taken { port, holder, .. } = taken;
-            let container = self.port_holder_name(&holder)?;
-            return Err(PortError::Taken { port, protocol: publication.protocol, container });
+            let (container, ending) = self.port_holder(&holder)?;
+            return Err(PortError::Taken { port, protocol: publication.protocol, container, ending });
         }
         let take = "INSERT INTO port(protocol, port, address, holder) VALUES(?1, ?2, ?3, ?4)";
         let (protocol, address) = (publication.protocol.number(), text(publication.address));
@@ -114,10 +117,13 @@ impl Tx<'_> {
         Ok(None)
     }
 
-    fn port_holder_name(&self, holder: &str) -> Result<String, StoreError> {
+    /// The name of a container with a published port, and whether it has ended.
+    fn port_holder(&self, holder: &str) -> Result<(String, bool), StoreError> {
         let id: Option<SandboxId> = holder.parse().ok();
-        let sandbox = id.map(|id| self.sandbox(&id)).transpose()?.flatten();
-        Ok(sandbox.map_or_else(|| holder.to_owned(), |sandbox| sandbox.name.into()))
+        Ok(match id.map(|id| self.sandbox(&id)).transpose()?.flatten() {
+            Some(sandbox) => (sandbox.name.into(), matches!(sandbox.status, Status::Exited(_))),
+            None => (holder.to_owned(), false),
+        })
     }
 }
 

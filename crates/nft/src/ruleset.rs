@@ -5,8 +5,8 @@ use std::fmt::{self, Display, Formatter, Write};
 use serde::{Deserialize, Serialize};
 
 use crate::syntax::{
-    Chain, DataType, Detail, Element, MarkSource, NatTarget, Right, Rule, Set, SetRef, Shown, Statement,
-    TableRef, show_base, show_element, show_set_type,
+    Chain, Command, DataType, Detail, Element, MarkSource, NatTarget, Right, Rule, Set, SetRef, Shown,
+    Statement, TableRef, element_sort_key, show_base, show_element, show_set_type,
 };
 use crate::wire::{Answer, RawElement, decode_elements};
 
@@ -91,6 +91,59 @@ impl Ruleset {
 }
 
 impl Table {
+    /// The table that `commands` make where there is nothing, as the kernel would tell it, but for the numbers.
+    ///
+    /// Only what adds is understood, and elements of sets without intervals; other commands change nothing.
+    pub fn made_by(commands: &[Command]) -> Option<Self> {
+        let mut made: Option<Self> = None;
+        for command in commands {
+            match (command, &mut made) {
+                (Command::AddTable { table, comment } | Command::CreateTable { table, comment }, None) => {
+                    let (table, comment) = (table.clone(), comment.clone());
+                    made = Some(Self {
+                        table,
+                        handle: 0,
+                        comment,
+                        dormant: false,
+                        sets: Vec::new(),
+                        chains: Vec::new(),
+                    });
+                }
+                (command, Some(table)) => table.add(command),
+                _ => {}
+            }
+        }
+        made
+    }
+
+    fn add(&mut self, command: &Command) {
+        match command {
+            Command::AddSet { set, .. } => {
+                self.sets.push(ListedSet { handle: 0, set: set.clone(), elements: Vec::new() });
+            }
+            Command::AddChain { chain, .. } => {
+                self.chains.push(ListedChain { handle: 0, chain: chain.clone(), rules: Vec::new() });
+            }
+            Command::AddRule { chain, rule, .. } => {
+                let chain = self.chains.iter_mut().find(|listed| listed.chain.name == *chain);
+                let rule = ListedRule { handle: 0, rule: rule.clone() };
+                chain.into_iter().for_each(|chain| chain.rules.push(rule.clone()));
+            }
+            Command::AddElements(added) => {
+                let Some(set) = self.sets.iter_mut().find(|listed| listed.set.name == added.set) else {
+                    return;
+                };
+                for element in &added.elements {
+                    if !set.elements.contains(element) {
+                        set.elements.push(element.clone());
+                    }
+                }
+                set.elements.sort_by_cached_key(element_sort_key);
+            }
+            _ => {}
+        }
+    }
+
     /// The chain `name`, if it is there.
     pub fn chain(&self, name: &str) -> Option<&ListedChain> {
         self.chains.iter().find(|chain| chain.chain.name == name)
@@ -202,6 +255,13 @@ fn set_ref(statement: &mut Statement) -> Option<&mut SetRef> {
             NatTarget::Constant { .. } => None,
         },
         _ => None,
+    }
+}
+
+impl Display for ListedSet {
+    /// As `nft list table` prints it, within its table.
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        show_set(f, self)
     }
 }
 

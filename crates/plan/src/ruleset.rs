@@ -6,6 +6,10 @@
 //! `br_netfilter`: traffic inside one bridge is let through (or not) by its pair of interface names, which is what
 //! the packet carries when `bridge-nf-call-iptables` is on, and never gets here when it is off.
 
+pub mod example;
+pub mod page;
+pub mod reason;
+
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use pontoon_model::network::AddressPool;

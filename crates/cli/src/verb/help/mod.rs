@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::global::Global;
 use crate::output;
 
-/// Print help about a verb, or about `exit-codes`
+/// Print help about a verb, about `exit-codes`, or about the `ruleset`: every chain and rule, with its reason
 #[derive(Debug, Args)]
 pub(crate) struct Help {
     /// Verb, such as `network create`
@@ -26,6 +26,7 @@ impl Help {
         let text = match words.as_slice() {
             ["exit-codes"] => format!("{EXIT_CODES}\n"),
             ["reference"] => reference::markdown(),
+            ["ruleset"] => pontoon_plan::ruleset::page::markdown(),
             words => {
                 let mut command = find(words)?;
                 return match command.print_long_help() {

@@ -8,6 +8,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::LazyLock;
 
+use pontoon_model::observed::BridgeFilter;
 use pontoon_model::op::{DevConf, LinkOp, Netns, NetnsPlace, NftOp, Op, RouteOp};
 use pontoon_model::sandbox::NetnsId;
 use pontoon_nft::syntax::{Command, Element, ElementData, Elements, Family, Verdict, shell_command};
@@ -47,6 +48,7 @@ impl Case {
         };
         let mut world = World::new();
         world.switches.table = true;
+        world.switches.bridge_filter = BridgeFilter::Made;
         let network = elements(&world.create(&wanted));
         let id = NetnsId { dev: 4, ino: 1 };
         world.know("web", Netns::Other { place: NetnsPlace::Named("web".into()), id });
@@ -258,7 +260,9 @@ fn published_ports_put_the_same_elements_into_the_table() {
 fn the_chains_are_the_same_for_all() {
     let table = ruleset::table(&pontoon_plan::Instance::host());
     for combination in &*COMBINATIONS {
-        let plan = World::new().create(&wanted(combination));
+        let mut world = World::new();
+        world.switches.bridge_filter = BridgeFilter::Made;
+        let plan = world.create(&wanted(combination));
         let rest = nft(&plan).filter(|command| !matches!(command, Command::AddElements(_)));
         assert!(rest.eq(&table), "{}", name(combination));
     }
@@ -345,7 +349,9 @@ fn a_port_leads_to_its_own_family_alone() {
         };
         for (v4, sets) in [(true, ["at4", "any4", "open4"]), (false, ["at6", "any6", "open6"])] {
             let count: usize = sets.iter().map(|set| case.set(set).len()).sum();
-            let leads = case.has(v4) && on(v4) && case.is("internal", "no");
+            // What is for the host alone opens nothing where the container's own address is reached.
+            let for_nobody = case.is("gateway mode", "routed") && case.is("published on", "127.0.0.1");
+            let leads = case.has(v4) && on(v4) && case.is("internal", "no") && !for_nobody;
             assert_eq!(count, if leads { 2 } else { 0 }, "{what}: {sets:?}");
         }
         for set in PORT_SETS {

@@ -144,11 +144,13 @@ impl Engine {
     ) -> Result<Outcome<Connected>, EngineError> {
         let Outcome { value: found, plan: mut before } = self.network_or_default(network)?;
         refuse_builtin(&found, "connected by hand")?;
-        self.check_ports(&spec.publish)?;
+        let mut target = self.target(container)?;
+        let known = self.store.read(|tx| Candidates::of(tx, &target.sandbox))?;
+        let networks = known.borrowed().into_iter().map(|(_, network)| network);
+        self.check_ports(&spec.publish, networks.chain([&found]))?;
         if before.is_empty() {
             before.append(self.mend_rules()?);
         }
-        let mut target = self.target(container)?;
         let mut done = self.alone_with(&[target.sandbox.netns], |engine| {
             engine.forget_former(&target)?;
             let families = [found.v4.is_some(), found.v6.is_some()];

@@ -82,7 +82,8 @@ impl Engine {
         if target.is_new {
             return Err(EngineError::NotOnANetwork(container.to_string()));
         }
-        self.check_ports(specs)?;
+        let networks = self.store.read(|tx| Candidates::of(tx, &target.sandbox))?;
+        self.check_ports(specs, networks.borrowed().into_iter().map(|(_, network)| network))?;
         self.mend_rules()?;
         let instance = self.instance().clone();
         let host = self.port_host(specs.iter().map(|spec| (spec.protocol, spec.address)))?;
@@ -151,28 +152,29 @@ impl Engine {
         })
     }
 
-    /// Refuses ports of the host that another program has, before anything is changed.
+    /// Refuses ports of the host that another program has, before anything is changed. `networks` are those that the
+    /// container may be on: where one has an address for ports that name none, [`choose`] looks at those.
     ///
     /// # Errors
     ///
     /// [`EngineError::PortInUse`] with who has it; that an address is none of the host's.
-    pub(crate) fn check_ports(&self, specs: &[PublishSpec]) -> Result<(), EngineError> {
+    pub(crate) fn check_ports<'a>(
+        &self,
+        specs: &[PublishSpec],
+        networks: impl IntoIterator<Item = &'a Network>,
+    ) -> Result<(), EngineError> {
+        let bound = networks.into_iter().any(|network| binding(network).is_some());
+        let asked = specs.iter().filter(|spec| spec.address.is_some() || !bound);
         let mut probers: BTreeMap<(Option<IpAddr>, Protocol), Prober> = BTreeMap::new();
-        for spec in specs {
+        for spec in asked {
             let HostPorts::Exactly(first) = spec.host else { continue };
             let prober = probers
                 .entry((spec.address, spec.protocol))
                 .or_insert_with(|| Prober::new(spec.address, spec.protocol));
-            let taken = match prober.taken(spec.at(first).pairs().map(|(port, _)| port)) {
+            match check(prober, &spec.at(first)) {
                 // A plan to look at need not fail for what its reader may not do.
-                Err(PortError::Denied { .. }) if self.mode == Mode::DryRun => continue,
-                taken => taken?,
-            };
-            for port in taken {
-                let holders = in_the_way(spec.address, spec.protocol, port)?;
-                if !holders.is_empty() {
-                    return Err(EngineError::PortInUse { port, protocol: spec.protocol, holders });
-                }
+                Err(EngineError::Probe(PortError::Denied { .. })) if self.mode == Mode::DryRun => {}
+                checked => checked?,
             }
         }
         Ok(())
@@ -218,6 +220,23 @@ impl PortHost {
     }
 }
 
+/// The host's address for ports that name none. All of IPv4's is what there is without the option: all of both families'.
+fn binding(network: &Network) -> Option<IpAddr> {
+    network.bridge.host_binding.filter(|address| !address.is_unspecified()).map(IpAddr::V4)
+}
+
+/// Refuses ports that another program has.
+fn check(prober: &mut Prober, wanted: &Publication) -> Result<(), EngineError> {
+    let Publication { address, protocol, .. } = *wanted;
+    for port in prober.taken(wanted.pairs().map(|(port, _)| port))? {
+        let holders = in_the_way(address, protocol, port)?;
+        if !holders.is_empty() {
+            return Err(EngineError::PortInUse { port, protocol, holders });
+        }
+    }
+    Ok(())
+}
+
 /// Programs whose sockets would not get what is sent to a port any more. A connection that uses the port is not in the
 /// way: its packets are known to belong to it.
 fn in_the_way(address: Option<IpAddr>, protocol: Protocol, port: u16) -> Result<Vec<Holder>, EngineError> {
@@ -250,7 +269,7 @@ pub(crate) fn choose(
     known: &Candidates,
     configured: Option<std::ops::RangeInclusive<u16>>,
 ) -> Result<Vec<Publication>, EngineError> {
-    let binding = known.elected(true).and_then(|(_, network)| network.bridge.host_binding);
+    let binding = known.elected(true).and_then(|(_, network)| binding(network));
     let tx = at.tx;
     let mut ports = Vec::new();
     let mut take = |one: Publication| -> Result<(), EngineError> {
@@ -259,9 +278,15 @@ pub(crate) fn choose(
         Ok(())
     };
     for spec in specs {
-        let spec = PublishSpec { address: spec.address.or(binding.map(IpAddr::V4)), ..*spec };
+        let bound = spec.address.is_none() && binding.is_some();
+        let spec = PublishSpec { address: spec.address.or(binding), ..*spec };
         match spec.host {
-            HostPorts::Exactly(first) => take(spec.at(first))?,
+            HostPorts::Exactly(first) => {
+                if bound {
+                    check(&mut Prober::new(spec.address, spec.protocol), &spec.at(first))?;
+                }
+                take(spec.at(first))?;
+            }
             HostPorts::OneOf { first, last } => {
                 let none = EngineError::NoFreePort { protocol: spec.protocol, first, last };
                 take(free(tx, &spec, first..=last)?.ok_or(none)?)?;

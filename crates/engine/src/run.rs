@@ -333,12 +333,19 @@ impl Engine {
 
     /// Refuses ports that cannot be published, before anything is changed.
     fn check_publishable(&self, spec: &RunSpec) -> Result<(), EngineError> {
-        match &spec.networking {
-            Networking::Host | Networking::Container(_) | Networking::None if !spec.publish.is_empty() => {
-                Err(EngineError::NothingToPublish(spec.networking.word()))
+        let wanted = match &spec.networking {
+            _ if spec.publish.is_empty() => return Ok(()),
+            Networking::Networks(wanted) => wanted,
+            Networking::Host | Networking::Container(_) | Networking::None => {
+                return Err(EngineError::NothingToPublish(spec.networking.word()));
             }
-            _ => self.check_ports(&spec.publish),
+        };
+        let mut networks = Vec::new();
+        for (name, _) in wanted {
+            // One that is not there is missed later, or made with no address of its own.
+            networks.extend(self.store.read(|tx| resolve::network(tx, name)).ok());
         }
+        self.check_ports(&spec.publish, &networks)
     }
 
     fn networking(&mut self, spec: &RunSpec) -> Result<(NetworkMode, Vec<Joining>, Plan), EngineError> {

@@ -167,10 +167,15 @@ fn loopback() -> Vec<Rule> {
 }
 
 /// What comes in for a loopback address is never for a published port: the kernel refuses it, unless it were translated
-/// first. The host's own packets to there have been through `output`.
+/// first. (IPv6's it refuses before it gets here, but not where a bridge calls ip6tables.) The host's own packets to
+/// there have been through `output`.
 fn from_the_wire() -> Vec<Rule> {
-    let to_loopback = Match::is(Key::Ip(IpField::Daddr), LOOPBACK_NET);
-    vec![Rule::new([to_loopback, Statement::Verdict(Verdict::Return)]), to_the_host()]
+    let leave = |to_loopback| Rule::new([to_loopback, Statement::Verdict(Verdict::Return)]);
+    vec![
+        leave(Match::is(Key::Ip(IpField::Daddr), LOOPBACK_NET)),
+        leave(Match::is(Key::Ip6(Ip6Field::Daddr), Value::Ipv6(Ipv6Addr::LOCALHOST))),
+        to_the_host(),
+    ]
 }
 
 /// Where a bridge calls ip6tables (br_netfilter), an answer for ::1 gets its address back before the kernel looks whether

@@ -3,4 +3,5 @@
 pub(crate) mod attachment;
 pub(crate) mod cable;
 pub(crate) mod environment;
+pub(crate) mod hinted;
 pub(crate) mod pair;

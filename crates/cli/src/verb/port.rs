@@ -10,6 +10,7 @@ use pontoon_model::publish::ExposedPorts;
 use crate::failure::Failure;
 use crate::global::Global;
 use crate::output;
+use crate::parse::hinted::hinted;
 
 /// Show the published ports of a container
 ///
@@ -19,7 +20,7 @@ pub(crate) struct Port {
     /// Container
     container: String,
     /// Only this port of the container
-    #[arg(value_name = "PORT[/PROTOCOL]")]
+    #[arg(value_name = "PORT[/PROTOCOL]", value_parser = hinted::<ExposedPorts>)]
     port: Option<ExposedPorts>,
 }
 

@@ -9,6 +9,7 @@ use pontoon_model::{ContainerRef, Publication};
 use crate::failure::Failure;
 use crate::global::Global;
 use crate::output;
+use crate::parse::hinted::hinted;
 use crate::show::plan::PlanFlag;
 
 /// Publish ports of a container that runs
@@ -20,7 +21,7 @@ pub(crate) struct Publish {
     /// Container as in `network connect`
     container: ContainerRef,
     /// Port: [HOST_IP:][HOST_PORT:]PORT[/tcp|udp|sctp], each a range if need be
-    #[arg(value_name = "PORT", required = true)]
+    #[arg(value_name = "PORT", required = true, value_parser = hinted::<PublishSpec>)]
     ports: Vec<PublishSpec>,
     #[command(flatten)]
     plan: PlanFlag,

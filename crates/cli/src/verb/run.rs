@@ -16,6 +16,7 @@ use crate::failure::Failure;
 use crate::global::Global;
 use crate::output;
 use crate::parse::attachment::{Attachment, First, combine};
+use crate::parse::hinted::hinted;
 use crate::parse::{environment, pair};
 use crate::show::plan::PlanFlag;
 use crate::verb::code;
@@ -55,13 +56,13 @@ pub(crate) struct Run {
     network_alias: Vec<String>,
     /// Port to publish: [HOST_IP:][HOST_PORT:]PORT[/tcp|udp|sctp], each a range if need be; without a host port, a
     /// free one is chosen
-    #[arg(long, short, value_name = "PORT")]
+    #[arg(long, short, value_name = "PORT", value_parser = hinted::<PublishSpec>)]
     publish: Vec<PublishSpec>,
     /// Publish every port of --expose, at free ports of the host
     #[arg(long, short = 'P')]
     publish_all: bool,
     /// Port that the command listens on, for -P
-    #[arg(long, value_name = "PORT[/PROTOCOL]")]
+    #[arg(long, value_name = "PORT[/PROTOCOL]", value_parser = hinted::<ExposedPorts>)]
     expose: Vec<ExposedPorts>,
     /// Directory to have as /
     #[arg(long, value_name = "DIR")]

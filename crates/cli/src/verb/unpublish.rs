@@ -9,6 +9,7 @@ use pontoon_model::publish::{HostPorts, PublishSpec};
 
 use crate::failure::Failure;
 use crate::global::Global;
+use crate::parse::hinted::told;
 use crate::show::plan::PlanFlag;
 
 /// Withdraw published ports of a container
@@ -51,7 +52,7 @@ fn withdraw(text: &str) -> Result<Withdraw, String> {
         }
         _ => text.parse(),
     }
-    .map_err(|error: pontoon_model::publish::PublishError| error.to_string())?;
+    .map_err(|error: pontoon_model::publish::PublishError| told(&error))?;
     let PublishSpec { address, protocol, container, count, .. } = spec;
     let (first, last) = match spec.host {
         HostPorts::Exactly(first) => (first, first + (count - 1)),

@@ -11,6 +11,7 @@ use pontoon_model::{ContainerRef, IfName, Mac};
 use crate::failure::Failure;
 use crate::global::Global;
 use crate::output;
+use crate::parse::hinted::hinted;
 use crate::parse::pair;
 use crate::show::plan::PlanFlag;
 
@@ -43,7 +44,7 @@ pub(crate) struct Connect {
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair::key_value)]
     driver_opt: Vec<(String, String)>,
     /// Port to publish: [HOST_IP:][HOST_PORT:]PORT[/tcp|udp|sctp], each a range if need be
-    #[arg(long, short, value_name = "PORT")]
+    #[arg(long, short, value_name = "PORT", value_parser = hinted::<PublishSpec>)]
     publish: Vec<PublishSpec>,
     /// Network
     network: String,

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
-use pontoon_kernel::execute::carries;
+use pontoon_kernel::execute::{Executor, Refusal, carries};
 use pontoon_model::endpoint::EndpointState;
 use pontoon_model::network::{AddressPool, Driver};
 use pontoon_model::observed::{AddressSpace, BridgeFilter};
@@ -14,8 +14,9 @@ use pontoon_model::option::{BridgeOptions, GatewayMode};
 use pontoon_model::subnet::{self, Family};
 use pontoon_model::{Endpoint, Netns, Network, NetworkId, NetworkName, Sandbox};
 use pontoon_plan::ipam;
-use pontoon_plan::network::{Others, create, rules};
+use pontoon_plan::network::{Others, Table, create, rules};
 use pontoon_plan::publish::Published;
+use pontoon_plan::ruleset::USER_CHAINS;
 use pontoon_plan::{Instance, Plan};
 use pontoon_store::{Recovery, StoreError, Subject, Tx};
 
@@ -220,12 +221,17 @@ impl Engine {
                     .networks()?
                     .iter()
                     .all(|other| other.id == network.id || other.driver != Driver::Bridge);
-                let plan = pontoon_plan::network::remove(
-                    &instance,
-                    &network,
-                    &segment::laid(at.tx, &network)?,
-                    last,
-                );
+                let rules = if last { user_rules(at.executor, &instance, at.rehearsing)? } else { 0 };
+                let table = match (last, rules) {
+                    (false, _) => Table::Needed,
+                    (true, 0) => Table::Unneeded,
+                    (true, rules) => Table::Yours(rules),
+                };
+                if rules > 0 {
+                    at.warnings.push(kept(&instance, rules));
+                }
+                let laid = segment::laid(at.tx, &network)?;
+                let plan = pontoon_plan::network::remove(&instance, &network, &laid, table);
                 let subject = Subject::Network(network.id.clone());
                 let what = format!("remove network {}", network.name);
                 Ok(Prepared { value: network, plan, subject, recovery: Recovery::Finish, what })
@@ -401,6 +407,33 @@ fn endpoints(tx: &Tx<'_>) -> Result<Vec<Endpoint>, StoreError> {
         all.extend(tx.endpoints_of_network(&network.id)?);
     }
     Ok(all)
+}
+
+/// How many rules the administrator has in the chains that are his.
+///
+/// # Errors
+///
+/// If the kernel does not tell. A plan to look at does not fail for that.
+pub(crate) fn user_rules(
+    executor: &mut Executor,
+    instance: &Instance,
+    rehearsing: bool,
+) -> Result<usize, EngineError> {
+    match executor.count_rules(&instance.table(), &USER_CHAINS) {
+        Err(Refusal::Kernel(error)) if error.is_denied() && rehearsing => Ok(0),
+        counted => Ok(counted?),
+    }
+}
+
+/// What is said when the table stays for the administrator's rules.
+pub(crate) fn kept(instance: &Instance, rules: usize) -> String {
+    let table = instance.table();
+    let what =
+        if rules == 1 { "a rule of yours is".to_owned() } else { format!("{rules} rules of yours are") };
+    let [forward, input] = USER_CHAINS;
+    format!(
+        "table {table} stays: {what} in {forward} and {input} (`nft delete table {table}` takes all of it away)"
+    )
 }
 
 /// Remembers what the plan's switches were before, so that a prune can switch them back.

@@ -12,6 +12,7 @@ use pontoon_plan::{Plan, ruleset};
 use pontoon_store::{Subject, Tx};
 
 use crate::furnish::{MADE, NETNS_FILES};
+use crate::network::{kept, user_rules};
 use crate::recover::clean;
 use crate::{Engine, EngineError, Mode, Outcome, resolve, segment};
 
@@ -142,10 +143,22 @@ impl Engine {
     /// Takes the table away and sets the host's switches back to what they were.
     fn switch_back(&mut self) -> Result<Plan, EngineError> {
         let mut plan = Plan::default();
-        let tables = [self.instance().table(), self.instance().guard_table()];
+        let instance = self.instance().clone();
+        let tables = [instance.table(), instance.guard_table()];
         if self.executor.has_table(&tables[0])? || self.executor.has_table(&tables[1])? {
-            let commands = ruleset::remove_table(self.instance());
-            plan.push(NftOp { commands }, "no network is left that needs rules");
+            match user_rules(&mut self.executor, &instance, self.mode == Mode::DryRun)? {
+                0 => {
+                    let commands = ruleset::remove_table(&instance);
+                    plan.push(NftOp { commands }, "no network is left that needs rules");
+                }
+                // It may have been said with the last network.
+                rules => {
+                    let said = kept(&instance, rules);
+                    if !self.warnings.contains(&said) {
+                        self.warn(said);
+                    }
+                }
+            }
         }
         let others = self.other_users_of_forwarding()?;
         for (key, value) in self.store.read(|tx| tx.sysctls())? {

@@ -475,6 +475,33 @@ impl Executor {
         Ok(nftables::can_filter_bridges(self.nft_socket()?, table)?)
     }
 
+    /// Whether a set without intervals has an element.
+    ///
+    /// # Errors
+    ///
+    /// Where the kernel does not tell.
+    pub fn has_element(
+        &mut self,
+        table: &pontoon_nft::syntax::TableRef,
+        set: &str,
+        element: &pontoon_nft::syntax::Element,
+    ) -> Result<bool, Refusal> {
+        Ok(nftables::has_element(self.nft_socket()?, table, set, element)?)
+    }
+
+    /// How many rules there are in these chains of a table; none where they are not there.
+    ///
+    /// # Errors
+    ///
+    /// Where the kernel does not tell.
+    pub fn count_rules(
+        &mut self,
+        table: &pontoon_nft::syntax::TableRef,
+        chains: &[&str],
+    ) -> Result<usize, Refusal> {
+        Ok(nftables::count_rules(self.nft_socket()?, table, chains)?)
+    }
+
     /// The socket for nftables and for connection tracking.
     fn nft_socket(&mut self) -> Result<&mut Socket, KernelError> {
         Ok(match &mut self.nft {

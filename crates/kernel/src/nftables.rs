@@ -278,6 +278,18 @@ pub fn list_table(socket: &mut Socket, name: &TableRef) -> Result<Option<Table>,
     Ok(Ruleset::from_answers(all).tables.into_iter().find(|table| table.table == *name))
 }
 
+/// How many rules there are in these chains of a table; none where they are not there.
+///
+/// # Errors
+///
+/// The kernel's refusal; those of [`Socket::dump`].
+pub fn count_rules(socket: &mut Socket, table: &TableRef, chains: &[&str]) -> Result<usize, KernelError> {
+    let rules = at_one_moment(socket, |socket| dump(socket, &Question::Rules(table)))?;
+    let counts =
+        |answer: &&Answer| matches!(answer, Answer::Rule(rule) if chains.contains(&rule.chain.as_str()));
+    Ok(rules.iter().filter(counts).count())
+}
+
 /// Reads until nothing has changed meanwhile.
 fn at_one_moment(
     socket: &mut Socket,

@@ -89,9 +89,19 @@ pub fn add_segment(instance: &Instance, network: &Network, segment: &Segment) ->
     plan
 }
 
-/// The steps that take a bridge network away. `segments` are its other bridges, `last` says that no
-/// other network needs the table.
-pub fn remove(instance: &Instance, network: &Network, segments: &[Segment], last: bool) -> Plan {
+/// What becomes of the table when a network goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Table {
+    /// It stays: another network needs it.
+    Needed,
+    /// It stays: nobody needs it, but the administrator has so many rules in it.
+    Yours(usize),
+    /// It goes.
+    Unneeded,
+}
+
+/// The steps that take a bridge network away. `segments` are its other bridges.
+pub fn remove(instance: &Instance, network: &Network, segments: &[Segment], table: Table) -> Plan {
     let mut plan = Plan::default();
     for segment in segments {
         for (name, mac) in [(&segment.trunk, segment.trunk_mac), (&segment.bridge, segment.bridge_mac)] {
@@ -106,12 +116,17 @@ pub fn remove(instance: &Instance, network: &Network, segments: &[Segment], last
     let (name, mark) = (network.bridge_name.clone(), instance.bridge_mark(network));
     let why = format!("{}: the bridge goes, its addresses and routes with it", network.name);
     plan.push(LinkOp::Delete { netns: Netns::Host, name, mark }, why);
-    let (commands, why) = match last {
-        true => (ruleset::remove_table(instance), "no network is left that needs rules".to_owned()),
-        false => (
-            ruleset::remove_network(instance, network),
-            format!("{}: the rules know it no longer", network.name),
-        ),
+    let forget = || ruleset::remove_network(instance, network);
+    let (commands, why) = match table {
+        Table::Unneeded => {
+            (ruleset::remove_table(instance), "no network is left that needs rules".to_owned())
+        }
+        Table::Needed => (forget(), format!("{}: the rules know it no longer", network.name)),
+        Table::Yours(rules) => {
+            let why =
+                format!("{}: the rules know it no longer; the table stays for yours ({rules})", network.name);
+            (forget(), why)
+        }
     };
     plan.push(NftOp { commands }, why);
     plan

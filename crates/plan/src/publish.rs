@@ -49,6 +49,9 @@ pub struct Host<'a> {
     pub addresses: &'a [IpAddr],
     /// `net.bridge.bridge-nf-call-ip6tables`: then ::1 cannot lead to a container.
     pub bridge_calls_ip6tables: bool,
+    /// Whether the table has to be told anew that ::1 leads to containers, or does not: somebody changed that setting
+    /// since the table was made.
+    pub loopback6: Option<bool>,
 }
 
 impl<'a> Published<'a> {
@@ -205,8 +208,10 @@ pub fn change(
     }
     all.extend(adds);
     let at_loopback6 = after.at_loopback().any(|one| one.address.is_ipv6());
-    if !all.is_empty() && after.host.bridge_calls_ip6tables && at_loopback6 {
-        all.push(Command::DestroyElements(loopback6(instance)));
+    match after.host.loopback6.filter(|_| at_loopback6 && !all.is_empty()) {
+        Some(true) => all.push(Command::AddElements(loopback6(instance))),
+        Some(false) => all.push(Command::DestroyElements(loopback6(instance))),
+        None => {}
     }
     if all.is_empty() {
         return;

@@ -86,6 +86,9 @@ pub fn loopback6(instance: &Instance) -> Elements {
     Elements::new(instance.table(), name::LOOPBACK6, [localhost])
 }
 
+/// The chains that are the administrator's.
+pub const USER_CHAINS: [&str; 2] = [name::USER_FORWARD, name::USER_INPUT];
+
 /// The commands that take the table and its companion away.
 pub fn remove_table(instance: &Instance) -> Vec<Command> {
     [instance.table(), instance.guard_table()].map(|table| Command::DestroyTable { table }).into()

@@ -177,7 +177,8 @@ impl World {
         self.segments = left;
         // The last one first, so that none hangs from nothing.
         let segments: Vec<Segment> = gone.iter().rev().map(|(_, number)| network.segment(*number)).collect();
-        network::remove(&self.instance, &network, &segments, last)
+        let table = if last { network::Table::Unneeded } else { network::Table::Needed };
+        network::remove(&self.instance, &network, &segments, table)
     }
 
     /// Gives a network one more bridge.

@@ -10,6 +10,7 @@ use pontoon_kernel::process::{
 use pontoon_model::SandboxId;
 use pontoon_model::sandbox::{ProcessId, Sandbox, Status};
 
+use crate::recover::forget_sandbox;
 use crate::{Engine, EngineError, resolve};
 
 /// How long a keeper may take to tidy up after its container.
@@ -113,7 +114,7 @@ impl Engine {
             })?;
             let Some(sandbox) = sandbox else { return Ok(()) };
             let ended = matches!(sandbox.status, Status::Exited(_));
-            if ended && tidy {
+            if ended && tidy && sandbox.ports.is_empty() {
                 return Ok(());
             }
             let kept = sandbox.keeper.is_some_and(is_alive);
@@ -140,7 +141,11 @@ impl Engine {
             return Err(EngineError::Running(name.to_owned()));
         }
         self.end_process(&sandbox, None)?;
-        self.store.transaction(|tx| tx.sandbox_delete(&sandbox.id))?;
+        // Whoever tidies up after it may not have come to its ports yet.
+        self.store.transaction(|tx| match tx.sandbox(&sandbox.id)? {
+            Some(now) => forget_sandbox(tx, &now),
+            None => Ok(()),
+        })?;
         // Its output can no longer be asked for; if it stays on the disk, that harms nobody.
         let _ = std::fs::remove_dir_all(self.root.container(sandbox.id.as_str()));
         Ok(sandbox)

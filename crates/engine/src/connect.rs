@@ -152,7 +152,9 @@ impl Engine {
             before.append(self.mend_rules()?);
         }
         let mut done = self.alone_with(&[target.sandbox.netns], |engine| {
-            engine.forget_former(&target)?;
+            if engine.forget_former(&target)? {
+                target = engine.target(container)?;
+            }
             let families = [found.v4.is_some(), found.v6.is_some()];
             let foreign = engine.foreign_routes(&target.sandbox, &target.netns, families)?;
             engine.connect_target(&found, &mut target, foreign, spec)
@@ -163,18 +165,21 @@ impl Engine {
     }
 
     /// Forgets what a former namespace with the same number had: numbers are given out again at once.
-    fn forget_former(&mut self, target: &Target) -> Result<(), EngineError> {
+    /// Whether it had anything: then its record may be gone.
+    fn forget_former(&mut self, target: &Target) -> Result<bool, EngineError> {
         if target.is_new || target.sandbox.is_ours() || self.mode == Mode::DryRun {
-            return Ok(());
+            return Ok(false);
         }
+        let mut had = false;
         for endpoint in self.store.read(|tx| tx.endpoints_of_sandbox(&target.sandbox.id))? {
             let there = self.executor.link(&target.netns, endpoint.ifname.as_str())?;
             let same = there.and_then(|link| link.mac).is_some_and(|mac| mac.0 == endpoint.mac.octets());
             if !same && endpoint.state == EndpointState::Attached {
                 self.forget_endpoint(&endpoint)?;
+                had = true;
             }
         }
-        Ok(())
+        Ok(had)
     }
 
     fn connect_target(
@@ -288,6 +293,10 @@ impl Engine {
                     published: (former.published(ports, &host), known.published(ports, &host)),
                 };
                 let plan = pontoon_plan::endpoint::detach(&detach);
+                let (led, leads) = (&detach.published.0, &detach.published.1);
+                if leads.leads_nowhere() && !led.leads_nowhere() {
+                    at.warnings.push(publish::waiting(sandbox));
+                }
                 at.tx.endpoint_put(&Endpoint { state: EndpointState::Detaching, ..endpoint.clone() })?;
                 let subject = Subject::Endpoint(endpoint.id.clone());
                 let what = format!("disconnect {} from {}", sandbox.name, network.name);
@@ -578,7 +587,7 @@ fn not_connected(container: &ContainerRef, network: &Network) -> EngineError {
 }
 
 /// A sandbox's endpoints, with their networks: those whose gateways stand for election as its default routes.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Candidates(Vec<(Endpoint, Network)>);
 
 impl Candidates {
@@ -657,14 +666,35 @@ impl Engine {
 
     /// Forgets an endpoint whose link is gone, and what the host remembers of its addresses.
     fn forget_endpoint(&mut self, endpoint: &Endpoint) -> Result<(), EngineError> {
+        let mut plan = self.withdrawal(endpoint)?;
         if let Some(network) = self.store.read(|tx| tx.network(&endpoint.network))? {
-            let mut plan = pontoon_plan::endpoint::forget_neighbours(&network, endpoint, "somebody");
+            plan.append(pontoon_plan::endpoint::forget_neighbours(&network, endpoint, "somebody"));
             plan.append(pontoon_plan::guard::detach(self.instance(), endpoint, "somebody"));
-            for error in self.executor.run_all(&plan.steps) {
-                self.warn(format!("{}: {}", error, error.source));
-            }
+        }
+        for error in self.executor.run_all(&plan.steps) {
+            self.warn(format!("{}: {}", error, error.source));
         }
         Ok(self.store.transaction(|tx| clean(tx, &Subject::Endpoint(endpoint.id.clone())))?)
+    }
+
+    /// The steps that keep published ports from leading to an endpoint that is gone.
+    fn withdrawal(&self, endpoint: &Endpoint) -> Result<Plan, EngineError> {
+        let (sandbox, before) = self.store.read(|tx| -> Result<_, EngineError> {
+            let Some(sandbox) = tx.sandbox(&endpoint.sandbox)? else { return Ok(Default::default()) };
+            let known = Candidates::of(tx, &sandbox)?;
+            Ok((Some(sandbox), known))
+        })?;
+        let (mut plan, host) = (Plan::default(), PortHost::default());
+        if let Some(sandbox) = sandbox {
+            let mut after = before.clone();
+            // Of somebody else's namespace nothing is left.
+            after.0.retain(|(other, _)| sandbox.is_ours() && other.id != endpoint.id);
+            let (before, after) =
+                (before.published(&sandbox.ports, &host), after.published(&sandbox.ports, &host));
+            let name = sandbox.name.as_str();
+            pontoon_plan::publish::change(&mut plan, self.instance(), name, &before, &after);
+        }
+        Ok(plan)
     }
 
     /// Forgets endpoints on a network whose namespace has gone without a word, as other people's do.

@@ -4,21 +4,23 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use pontoon_kernel::address;
+use pontoon_kernel::execute::Refusal;
 use pontoon_kernel::port::{self, Holder, PortError, Prober};
 use pontoon_model::publish::{HostPorts, Protocol, PublishSpec, free_ports, merge};
-use pontoon_model::sandbox::Status;
+use pontoon_model::sandbox::{Origin, Status};
 use pontoon_model::{ContainerRef, Endpoint, Network, Publication, Sandbox};
 use pontoon_netlink::address::DumpAddresses;
 use pontoon_netlink::socket_diag::State;
 use pontoon_plan::Plan;
 use pontoon_plan::publish::{Host, Published, change};
+use pontoon_plan::ruleset::loopback6;
 use pontoon_store::{Recovery, Subject, Tx};
 
 use crate::connect::Candidates;
 use crate::journal::{Prepared, Preparing};
 use crate::observe::bridge_calls_ip6tables;
 use crate::recover::clean;
-use crate::resolve;
+use crate::resolve::{self, Target};
 use crate::{Engine, EngineError, Mode, Outcome};
 
 /// Where the search for a free port of the host goes on: the one that was given out last.
@@ -130,7 +132,7 @@ impl Engine {
         container: &ContainerRef,
         which: &[Withdraw],
     ) -> Result<Outcome<PortsChanged>, EngineError> {
-        let mut target = self.target(container)?;
+        let mut target = self.publishing(container)?;
         let instance = self.instance().clone();
         self.alone_with(&[target.sandbox.netns], |engine| {
             engine.change(
@@ -150,6 +152,22 @@ impl Engine {
                 |tx, changed| Ok(clean(tx, &subject(&changed.sandbox, &changed.ports))?),
             )
         })
+    }
+
+    /// The container that a reference means, also a namespace of somebody else's that is gone.
+    fn publishing(&mut self, container: &ContainerRef) -> Result<Target, EngineError> {
+        let error = match self.target(container) {
+            Ok(target) if !target.is_new => return Ok(target),
+            Ok(_) => EngineError::NotOnANetwork(container.to_string()),
+            Err(error) => error,
+        };
+        let meant = |sandbox: &Sandbox| match (&sandbox.origin, container) {
+            (Origin::Foreign(_), ContainerRef::Ours(name)) => sandbox.name.as_str() == name,
+            (Origin::Foreign(origin), _) => origin == container,
+            _ => false,
+        };
+        let sandbox = self.store.read(|tx| tx.sandboxes())?.into_iter().find(meant).ok_or(error)?;
+        Ok(Target { netns: resolve::netns(&sandbox), is_new: false, sandbox })
     }
 
     /// Refuses ports of the host that another program has, before anything is changed. `networks` are those that the
@@ -191,7 +209,10 @@ impl Engine {
             return Ok(PortHost::default());
         }
         let on_all = |address: Option<IpAddr>| address.is_none_or(|address| address.is_unspecified());
-        let mut host = PortHost { bridge_calls_ip6tables: bridge_calls_ip6tables(), ..PortHost::default() };
+        let bridge_calls_ip6tables = bridge_calls_ip6tables();
+        let wanted = !bridge_calls_ip6tables;
+        let loopback6 = (self.knows_loopback6()? != wanted).then_some(wanted);
+        let mut host = PortHost { bridge_calls_ip6tables, loopback6, ..PortHost::default() };
         if ports.iter().any(|(protocol, address)| *protocol == Protocol::Udp && on_all(*address)) {
             let found = address::list(self.executor.host(), &DumpAddresses::default())?;
             host.addresses = found.into_iter().map(|found| found.local.address).collect();
@@ -207,16 +228,31 @@ impl Engine {
     }
 }
 
+impl Engine {
+    /// Whether the table lets ::1 lead to containers. Where rules may not be read, it is taken to be as it should.
+    fn knows_loopback6(&mut self) -> Result<bool, EngineError> {
+        let known = loopback6(self.instance());
+        match self.executor.has_element(&known.table, &known.set, &known.elements[0]) {
+            Err(Refusal::Kernel(error)) if error.is_denied() && self.mode == Mode::DryRun => {
+                Ok(!bridge_calls_ip6tables())
+            }
+            found => Ok(found?),
+        }
+    }
+}
+
 /// What was seen of the host for published ports.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct PortHost {
     addresses: Vec<IpAddr>,
     bridge_calls_ip6tables: bool,
+    loopback6: Option<bool>,
 }
 
 impl PortHost {
     fn view(&self) -> Host<'_> {
-        Host { addresses: &self.addresses, bridge_calls_ip6tables: self.bridge_calls_ip6tables }
+        let Self { bridge_calls_ip6tables, loopback6, .. } = *self;
+        Host { addresses: &self.addresses, bridge_calls_ip6tables, loopback6 }
     }
 }
 
@@ -370,7 +406,19 @@ fn singles(one: &Publication) -> impl Iterator<Item = Publication> + use<> {
 }
 
 pub(crate) fn waiting(sandbox: &Sandbox) -> String {
-    format!("the published ports of {} lead nowhere until it is on a network with a way out", sandbox.name)
+    match sandbox.is_ours() {
+        true => {
+            format!(
+                "the published ports of {} lead nowhere until it is on a network with a way out",
+                sandbox.name
+            )
+        }
+        // Its record goes with its last network.
+        false => format!(
+            "the published ports of {} lead nowhere, and are forgotten with its last network",
+            sandbox.name
+        ),
+    }
 }
 
 fn subject(sandbox: &Sandbox, ports: &[Publication]) -> Subject {

@@ -1,7 +1,8 @@
 //! Links: create, change, delete, and ask.
 
 use pontoon_netlink::link::{
-    AltName, DelLink, DumpLinks, GetLink, Kind, Link, LinkIndex, NewLink, RenameLink, SetLink, Target,
+    AltName, DelLink, DumpLinks, GetLink, GetStats, Kind, Link, LinkIndex, LinkStats, NewLink, RenameLink,
+    SetLink, Target,
 };
 use pontoon_netlink::wire::Batch;
 use rustix::io::Errno;
@@ -133,6 +134,23 @@ pub fn get<'a>(socket: &mut Socket, link: impl Into<Target<'a>>) -> Result<Optio
     let target = link.into();
     match socket.run_one(|requests| requests.get_link(target)) {
         Ok(answer) => Ok(found(&answer)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// A link's counters; `None` where there is none.
+///
+/// # Errors
+///
+/// Those of [`Socket::request`].
+pub fn stats<'a>(socket: &mut Socket, link: impl Into<Target<'a>>) -> Result<Option<LinkStats>, KernelError> {
+    let target = link.into();
+    let ask = |requests: &mut Requests| {
+        requests.push(READ, target.to_string(), |batch| GetStats(target).encode(batch))
+    };
+    match socket.run_one(ask) {
+        Ok(answer) => Ok(answer.messages.iter().find_map(|message| LinkStats::decode(&message.payload))),
         Err(error) if error.is_not_found() => Ok(None),
         Err(error) => Err(error),
     }

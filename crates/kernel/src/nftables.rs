@@ -7,7 +7,9 @@ use std::fmt;
 use pontoon_model::Diagnose;
 use pontoon_netlink::wire::{Ack, Batch, Message};
 use pontoon_nft::ruleset::{Ruleset, Table};
-use pontoon_nft::syntax::{Base, Chain, ChainKind, Command, Element, Family, Hook, Policy, TableRef};
+use pontoon_nft::syntax::{
+    Base, Chain, ChainKind, Command, CounterValue, Element, Family, Hook, Policy, TableRef,
+};
 use pontoon_nft::wire::{Answer, EncodeError, Options, Question, SetEntry, Transaction, encode_with};
 use rustix::io::Errno;
 
@@ -205,6 +207,23 @@ pub fn has_element(
 ) -> Result<bool, KernelError> {
     let found = ask(socket, "nftables element of set", set, &Question::Element(table, set, element))?;
     Ok(found.is_some())
+}
+
+/// What an element of a set without intervals has counted; `None` where it is not there or does not count.
+///
+/// # Errors
+///
+/// Those of [`has_element`].
+pub fn counter(
+    socket: &mut Socket,
+    table: &TableRef,
+    set: &str,
+    element: &Element,
+) -> Result<Option<CounterValue>, KernelError> {
+    match ask(socket, "nftables element of set", set, &Question::Element(table, set, element))? {
+        Some(Answer::Elements(found)) => Ok(found.elements.first().and_then(|one| one.counter)),
+        _ => Ok(None),
+    }
 }
 
 /// The ruleset's generation: a number that every transaction raises by one.

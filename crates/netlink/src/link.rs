@@ -9,6 +9,7 @@ mod decode;
 mod get;
 mod port;
 mod set;
+mod stats;
 
 use std::fmt;
 
@@ -22,6 +23,7 @@ pub use decode::{Link, OperState};
 pub use get::{DumpLinks, GetLink};
 pub use port::PortOptions;
 pub use set::{AltName, DelLink, RenameLink, SetLink};
+pub use stats::{GetStats, LinkStats};
 
 /// `RTM_NEWLINK`: a link is created, changed, or reported.
 pub const RTM_NEWLINK: u16 = 16;
@@ -50,6 +52,7 @@ const IFLA_TXQLEN: u16 = 13;
 const IFLA_OPERSTATE: u16 = 16;
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_IFALIAS: u16 = 20;
+const IFLA_STATS64: u16 = 23;
 const IFLA_AF_SPEC: u16 = 26;
 const IFLA_GROUP: u16 = 27;
 const IFLA_NET_NS_FD: u16 = 28;

@@ -5,7 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use pontoon_netlink::address::{Address, DumpAddresses};
 use pontoon_netlink::conntrack::{Counter, DumpEntries, Entry, Tuple};
 use pontoon_netlink::link::{
-    AltName, DelLink, DumpLinks, GetLink, HwAddr, Ipv4Conf, Kind, Link, LinkIndex, NewLink, Peer, SetLink,
+    AltName, DelLink, DumpLinks, GetLink, GetStats, HwAddr, Ipv4Conf, Kind, Link, LinkIndex, LinkStats,
+    NewLink, Peer, SetLink,
 };
 use pontoon_netlink::neighbour::{DumpFdb, FdbEntry, GetFdb, Neighbour};
 use pontoon_netlink::route::{DumpRoutes, GetRoute, NextHop, Route};
@@ -174,6 +175,25 @@ fn a_long_name_is_an_alternative_name() {
 }
 
 #[test]
+fn counters_are_read_in_the_kernels_order() {
+    // An interface's header, and IFLA_STATS64 (23) with nine numbers.
+    let mut payload = vec![0; 16];
+    payload.extend([4 + 9 * 8, 0, 23, 0]);
+    payload.extend((1..=9_u64).flat_map(u64::to_ne_bytes));
+    let stats = LinkStats::decode(&payload).unwrap();
+    let numbers = |one: LinkStats| {
+        let rx = [one.rx_packets, one.rx_bytes, one.rx_errors, one.rx_dropped];
+        (rx, [one.tx_packets, one.tx_bytes, one.tx_errors, one.tx_dropped])
+    };
+    assert_eq!(numbers(stats), ([1, 3, 5, 7], [2, 4, 6, 8]));
+    assert_eq!(numbers(stats.of_peer()), ([2, 4, 6, 8], [1, 3, 5, 7]));
+    assert_eq!(LinkStats::decode(&payload[..16]), None);
+    let question = encoded(|batch| GetStats("web".into()).encode(batch));
+    let without = encoded(|batch| GetLink("web".into()).encode(batch));
+    assert!(question.len() < without.len(), "counters are what a question for a link leaves out");
+}
+
+#[test]
 fn a_batch_takes_new_numbers() {
     let mut batch = Batch::new(1);
     for index in 1..=3 {
@@ -191,7 +211,7 @@ fn a_batch_takes_new_numbers() {
 fn decode_all(payload: &[u8]) {
     let _ = (Link::decode(payload), Address::decode(payload), Route::decode(payload));
     let _ = (Rule::decode(payload), Neighbour::decode(payload), FdbEntry::decode(payload));
-    let _ = InetSocket::decode(payload);
+    let _ = (InetSocket::decode(payload), LinkStats::decode(payload));
     let _ = Entry::decode(payload);
     for message in Messages::new(payload) {
         let _ = Ack::parse(&message);

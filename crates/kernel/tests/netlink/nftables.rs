@@ -1,10 +1,12 @@
 //! nftables transactions against `nft`.
 
 use pontoon_kernel::nftables::{
-    apply, apply_at, can_filter_bridges, generation, list_table, ruleset, table_exists,
+    apply, apply_at, can_filter_bridges, counter, generation, list_table, ruleset, table_exists,
 };
 use pontoon_kernel::socket::{Protocol, Socket};
-use pontoon_nft::syntax::{Chain, Command, Family, TableRef};
+use pontoon_nft::syntax::{
+    Chain, Command, CounterValue, DataType, Element, Elements, Family, Set, TableRef, Value,
+};
 
 use crate::host::{in_new_host, tool};
 
@@ -105,5 +107,30 @@ fn finding_out_whether_bridges_can_be_filtered_leaves_nothing() {
         // The tests need such a kernel.
         assert!(can_filter_bridges(&mut socket, &table).unwrap());
         assert_eq!(tool("nft list ruleset"), "");
+    });
+}
+
+#[test]
+fn an_element_tells_what_it_has_counted() {
+    in_new_host("nftables::an_element_tells_what_it_has_counted", || {
+        let mut socket = Socket::open(Protocol::Netfilter).unwrap();
+        let port = |number| Element::new([Value::TCP, Value::Port(number)]);
+        let key = [DataType::InetProto, DataType::InetService];
+        let add = |set: &str, element: Element| Command::AddElements(Elements::new(lab(), set, [element]));
+        let commands = [
+            add_table(),
+            Command::AddSet { table: lab(), set: Set::new("counted", key).counted() },
+            Command::AddSet { table: lab(), set: Set::new("plain", key) },
+            add("counted", port(80)),
+            add("counted", port(81).counter(3, 180)),
+            add("plain", port(80)),
+        ];
+        apply(&mut socket, &commands).unwrap();
+        let mut counted = |set, number| counter(&mut socket, &lab(), set, &port(number)).unwrap();
+        assert_eq!(counted("counted", 80), Some(CounterValue { packets: 0, bytes: 0 }));
+        assert_eq!(counted("counted", 81), Some(CounterValue { packets: 3, bytes: 180 }));
+        assert_eq!(counted("counted", 82), None, "there is no such element");
+        assert_eq!(counted("plain", 80), None, "its elements have no counters");
+        assert_eq!(counted("absent", 80), None, "there is no such set");
     });
 }

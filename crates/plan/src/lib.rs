@@ -3,6 +3,7 @@
 //! A plan leaves nothing to decide: every object is named, every address chosen, every step carries its reason. It
 //! can be shown as commands ([`command`]), executed, kept in the journal, and undone ([`Plan::undo`]).
 
+pub mod account;
 pub mod cable;
 pub mod command;
 pub mod endpoint;

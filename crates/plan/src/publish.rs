@@ -78,7 +78,7 @@ impl<'a> Published<'a> {
         !self.ports.is_empty() && !self.landings().any(taken)
     }
 
-    fn landings(&self) -> impl Iterator<Item = Landing<'a>> + use<'a> {
+    pub(crate) fn landings(&self) -> impl Iterator<Item = Landing<'a>> + use<'a> {
         self.v4.into_iter().chain(self.v6)
     }
 
@@ -97,6 +97,11 @@ impl<'a> Published<'a> {
                         elements.entry(set).or_default().push(element);
                     }
                 }
+            }
+        }
+        for account in self.accounts() {
+            for set in [account.inward, account.outward] {
+                elements.entry(set).or_default().push(account.element());
             }
         }
         elements
@@ -128,8 +133,7 @@ impl Landing<'_> {
         self.network.gateway_mode(self.pool).is_nat()
     }
 
-    /// The map, and the element that lets one port of the host, or where nothing is translated the container's own,
-    /// through.
+    /// The map, and the element that leads one port of the host to the container.
     fn element(
         &self,
         publication: &Publication,
@@ -149,11 +153,8 @@ impl Landing<'_> {
                 let set = if v4 { name::AT4 } else { name::AT6 };
                 (set, Element::new([value(at), protocol, Value::Port(host)]).to(inside()))
             }
-            GatewayMode::Routed => {
-                let set = if v4 { name::OPEN4 } else { name::OPEN6 };
-                (set, Element::new([value(self.address), protocol, Value::Port(container)]))
-            }
-            GatewayMode::Isolated => return None,
+            // Its account lets it through.
+            GatewayMode::Routed | GatewayMode::Isolated => return None,
         })
     }
 }
@@ -335,7 +336,7 @@ fn metric(network: &Network) -> u32 {
     1024 + u32::from_str_radix(&network.id.as_str()[..DIGITS], 16).expect("an id is hexadecimal digits")
 }
 
-fn value(address: IpAddr) -> Value {
+pub(crate) fn value(address: IpAddr) -> Value {
     match address {
         IpAddr::V4(address) => Value::Ipv4(address),
         IpAddr::V6(address) => Value::Ipv6(address),

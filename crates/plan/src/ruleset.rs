@@ -1,10 +1,11 @@
 //! The nftables table: chains that never change; networks and published ports are elements of their maps.
 //!
 //! However many networks there are, a forwarded packet meets at most three lookups; however many ports are published,
-//! the first packet of a connection to the host meets at most two, and the others none. The administrator's own rules
-//! have their place in `user-forward` and `user-input`, which are met before ours. Nothing here depends on
-//! `br_netfilter`: traffic inside one bridge is let through (or not) by its pair of interface names, which is what
-//! the packet carries when `bridge-nf-call-iptables` is on, and never gets here when it is off.
+//! the first packet of a connection to the host meets at most two, and the others one that counts them where the
+//! connection was translated ([`account`]). The administrator's own rules have their place in `user-forward` and
+//! `user-input`, which are met before those of ours that decide. Nothing here depends on `br_netfilter`: traffic inside
+//! one bridge is let through (or not) by its pair of interface names, which is what the packet carries when
+//! `bridge-nf-call-iptables` is on, and never gets here when it is off.
 
 pub mod example;
 pub mod page;
@@ -21,7 +22,7 @@ use pontoon_nft::syntax::{
     PortSide, Priority, Rule, Set, Statement, Transport, Value, Verdict, protocol,
 };
 
-use crate::Instance;
+use crate::{Instance, account};
 
 /// 127.0.0.0/8
 const LOOPBACK_NET: Operand = Operand::Prefix { address: Value::Ipv4(Ipv4Addr::new(127, 0, 0, 0)), len: 8 };
@@ -60,6 +61,15 @@ pub(crate) mod name {
     pub(crate) const LOOPBACK: &str = "loopback";
     pub(crate) const USER_FORWARD: &str = "user-forward";
     pub(crate) const USER_INPUT: &str = "user-input";
+    pub(crate) const ACCOUNT: &str = "account";
+    pub(crate) const FROM_HOST: &str = "from_host";
+    pub(crate) const SERVED: &str = "served";
+    pub(crate) const SERVED4: &str = "served4";
+    pub(crate) const SERVED6: &str = "served6";
+    pub(crate) const ANSWERED: &str = "answered";
+    pub(crate) const ANSWERED4: &str = "answered4";
+    pub(crate) const ANSWERED6: &str = "answered6";
+    pub(crate) const LEAVE_ROUTED: &str = "leave_routed";
 }
 
 /// The commands that make the table, its maps and its chains.
@@ -67,7 +77,9 @@ pub fn table(instance: &Instance) -> Vec<Command> {
     let table = instance.table();
     let comment = format!("{}container networks; networks are elements of the maps", instance.mark_prefix());
     let mut commands = vec![Command::CreateTable { table: table.clone(), comment: Some(comment) }];
-    commands.extend(sets().into_iter().map(|set| Command::AddSet { table: table.clone(), set }));
+    commands.extend(
+        sets().into_iter().chain(account::sets()).map(|set| Command::AddSet { table: table.clone(), set }),
+    );
     for (chain, rules) in chains() {
         let name = chain.name.clone();
         commands.push(Command::AddChain { table: table.clone(), chain });
@@ -130,8 +142,10 @@ fn sets() -> Vec<Set> {
         Set::map(name::ANY6, [InetProto, InetService], [Ipv6Addr, InetService])
             .comment("ports published on all of the host's addresses"),
         Set::new(name::OPEN4, [Ipv4Addr, InetProto, InetService])
+            .counted()
             .comment("published ports of containers whose network is routed"),
         Set::new(name::OPEN6, [Ipv6Addr, InetProto, InetService])
+            .counted()
             .comment("published ports of containers whose network is routed"),
     ]
 }
@@ -146,12 +160,17 @@ fn chains() -> Vec<(Chain, Vec<Rule>)> {
         (plain(name::ENTER_ROUTED), enter_routed()),
         (plain(name::ENTER_OPEN), enter_open()),
         (plain(name::PUBLISHED), published()),
+        (plain(name::SERVED), account::served()),
+        (plain(name::ANSWERED), account::answered()),
+        (plain(name::ACCOUNT), account::account()),
+        (plain(name::LEAVE_ROUTED), account::leave_routed()),
         (base(name::LOOPBACK, ChainKind::Filter, Hook::Prerouting, Priority::RAW), loopback()),
         (base(name::PREROUTING, ChainKind::Nat, Hook::Prerouting, Priority::DSTNAT), from_the_wire()),
         (base(name::OUTPUT, ChainKind::Nat, Hook::Output, Priority::DSTNAT), from_the_host()),
         (base(name::INPUT, ChainKind::Filter, Hook::Input, Priority::FILTER), input()),
         (base(name::FORWARD, ChainKind::Filter, Hook::Forward, Priority::FILTER), forward()),
         (base(name::POSTROUTING, ChainKind::Nat, Hook::Postrouting, Priority::SRCNAT), postrouting()),
+        (base(name::FROM_HOST, ChainKind::Filter, Hook::Output, Priority::FILTER), account::from_host()),
     ]
 }
 
@@ -215,11 +234,12 @@ fn published() -> Vec<Rule> {
 }
 
 fn input() -> Vec<Rule> {
-    vec![Rule::new([jump(name::USER_INPUT)])]
+    vec![account::to_host(), Rule::new([jump(name::USER_INPUT)])]
 }
 
 fn forward() -> Vec<Rule> {
     vec![
+        account::forwarded(),
         Rule::new([jump(name::USER_FORWARD)]),
         Rule::new([vmap([meta(Meta::Iifname), meta(Meta::Oifname)], name::WITHIN)]),
         Rule::new([vmap([meta(Meta::Iifname)], name::FROM)]),
@@ -245,7 +265,10 @@ fn enter_routed() -> Vec<Rule> {
         let key = [address, meta(Meta::L4proto), destination_port()];
         Rule::new([Match::is_in(key, set), Statement::Verdict(Verdict::Accept)])
     };
+    let [counted4, counted6] = account::enter_routed();
     vec![
+        counted4,
+        counted6,
         answers(),
         open(Key::Ip(IpField::Daddr), name::OPEN4),
         open(Key::Ip6(Ip6Field::Daddr), name::OPEN6),
@@ -334,6 +357,8 @@ fn elements(instance: &Instance, network: &Network) -> Vec<Elements> {
     ];
     if network.internal {
         all.push(one(name::FROM, key().verdict(Verdict::Drop)));
+    } else if network.pools().any(|pool| network.gateway_mode(pool) == GatewayMode::Routed) {
+        all.push(one(name::FROM, key().verdict(Verdict::Jump(name::LEAVE_ROUTED.to_owned()))));
     }
     for pool in network.pools() {
         let is_v4 = pool.subnet.addr().is_ipv4();

@@ -213,7 +213,10 @@ proptest! {
             cut.apply(&mut stage.host, &next);
             undo(&mut stage.host, &next.plan, again)?;
         }
-        for map in ["at4", "at6", "any4", "any6", "open4", "open6", "self4", "self6"] {
+        for map in [
+            "at4", "at6", "any4", "any6", "open4", "open6", "self4", "self6", "served4", "served6", "answered4",
+            "answered6",
+        ] {
             let mut there = stage.host.elements(map);
             there.sort();
             prop_assert_eq!(there, wanted.get(map).cloned().unwrap_or_default(), "{}", map);

@@ -3,6 +3,7 @@
 pub mod container;
 pub mod network;
 pub mod port;
+pub mod stats;
 
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;

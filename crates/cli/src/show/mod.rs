@@ -4,3 +4,4 @@ pub(crate) mod inspect;
 pub(crate) mod list;
 pub(crate) mod moment;
 pub(crate) mod plan;
+pub(crate) mod size;

@@ -15,6 +15,7 @@ pub(crate) mod publish;
 pub(crate) mod restore;
 pub(crate) mod rm;
 pub(crate) mod run;
+pub(crate) mod stats;
 pub(crate) mod stop;
 pub(crate) mod system;
 pub(crate) mod unlink;

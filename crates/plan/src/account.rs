@@ -75,7 +75,7 @@ fn accounts_at(landing: Landing<'_>, ports: &[Publication]) -> Vec<Account> {
     let outward = either([name::ANSWERED4, name::ANSWERED6]);
     let mut all = Vec::new();
     for one in ports {
-        let Some(at) = one.address_of(v4) else { continue };
+        let Some(at) = one.address_of(v4).filter(|_| landing.takes(one)) else { continue };
         all.extend(one.pairs().map(|(host, port)| Account {
             address: landing.address,
             port,

@@ -124,7 +124,7 @@ impl<'a> Published<'a> {
 impl Landing<'_> {
     /// Whether a publication leads here: it is for this family, and where nothing is translated, so that the container's
     /// own address is reached, it is not meant for the host alone.
-    fn takes(&self, publication: &Publication) -> bool {
+    pub(crate) fn takes(&self, publication: &Publication) -> bool {
         let at = publication.address_of(self.address.is_ipv4());
         at.is_some_and(|at| self.translates() || !at.is_loopback())
     }

@@ -53,7 +53,7 @@ const PUBLISHED: (&str, &str) = (
 const NETWORKS_APART: (&str, &str) =
     ("iifname @bridges drop", "Another network's container: only by published ports, which came before.");
 
-const CHAINS: [OfChain; 13] = [
+const CHAINS: [OfChain; 18] = [
     OfChain {
         name: "user-forward",
         why: "Yours: what containers receive and send passes here first. `drop` is final, `accept` lets in what the rules \
@@ -88,6 +88,11 @@ const CHAINS: [OfChain; 13] = [
         name: "enter_routed",
         why: "What comes in to a network in gateway mode `routed`: clients use the container's own address and port.",
         rules: &[
+            (
+                "ct direction original ip daddr . meta l4proto . th dport @open4 accept",
+                "What a client sends to a published port, counted: before the answers, which would take it along uncounted.",
+            ),
+            ("ct direction original ip6 daddr . meta l4proto . th dport @open6 accept", "The same for IPv6."),
             ANSWERS,
             (
                 "ip daddr . meta l4proto . th dport @open4 accept",
@@ -131,6 +136,43 @@ const CHAINS: [OfChain; 13] = [
         ],
     },
     OfChain {
+        name: "served",
+        why: "Counts what goes to a published port, by the container's address and port: `pontoon stats`.",
+        rules: &[
+            ("ip daddr . meta l4proto . th dport @served4", "Looking the element up counts the packet."),
+            ("ip6 daddr . meta l4proto . th dport @served6", "The same for IPv6."),
+        ],
+    },
+    OfChain {
+        name: "answered",
+        why: "Counts what comes from a published port.",
+        rules: &[
+            ("ip saddr . meta l4proto . th sport @answered4", "Looking the element up counts the packet."),
+            ("ip6 saddr . meta l4proto . th sport @answered6", "The same for IPv6."),
+        ],
+    },
+    OfChain {
+        name: "account",
+        why: "What passes through the host and was translated.",
+        rules: &[
+            ("ct direction original jump served", "From the client."),
+            ("ct direction reply jump answered", "To the client."),
+        ],
+    },
+    OfChain {
+        name: "leave_routed",
+        why: "What leaves a network in gateway mode `routed`, whose published ports are not translated.",
+        rules: &[
+            ("ct status dnat return", "Somebody translated it: `account` has counted it."),
+            ("ct direction reply jump answered", "To the client of a published port."),
+        ],
+    },
+    OfChain {
+        name: "from_host",
+        why: "What the host's own programs send, once it is translated.",
+        rules: &[("ct status dnat ct direction original jump served", "To a published port, counted.")],
+    },
+    OfChain {
         name: "loopback",
         why: "A bridge with a port that is published at 127.0.0.1 has `route_localnet`, or the answers would be refused. \
               That alone would let its containers reach what listens on the host's loopback. At `raw`, addresses are \
@@ -153,7 +195,11 @@ const CHAINS: [OfChain; 13] = [
             (
                 "ip daddr 127.0.0.0/8 return",
                 "A neighbour's packet for 127.0.0.1 stays one, and the kernel refuses it. Translated, it would reach a \
-                 port that was published for the host alone. (For ::1 the kernel refuses before it gets here.)",
+                 port that was published for the host alone.",
+            ),
+            (
+                "ip6 daddr ::1 return",
+                "The same for ::1. The kernel refuses it before it gets here, unless the bridge calls ip6tables.",
             ),
             ("fib daddr type local jump published", "To an address of the host, whichever it has now."),
         ],
@@ -173,13 +219,20 @@ const CHAINS: [OfChain; 13] = [
     OfChain {
         name: "input",
         why: "What is for the host itself. Nothing of ours is decided here.",
-        rules: &[("jump user-input", "A place for your rules.")],
+        rules: &[
+            (
+                "ct status dnat ct direction reply jump answered",
+                "What a published port answers to a program of the host, counted.",
+            ),
+            ("jump user-input", "A place for your rules."),
+        ],
     },
     OfChain {
         name: "forward",
         why: "What passes through the host: the one place where it is decided what containers may receive and send. The \
               maps know only Pontoon's bridges, so everything else falls through.",
         rules: &[
+            ("ct status dnat jump account", "What goes to a published port and comes from it is counted."),
             ("jump user-forward", "Your rules come first."),
             (
                 "iifname . oifname vmap @within",
@@ -235,7 +288,7 @@ const CHAINS: [OfChain; 13] = [
     },
 ];
 
-const SETS: [(&str, &str); 19] = [
+const SETS: [(&str, &str); 23] = [
     ("bridges", "This interface is a network's."),
     ("within", "What passes between containers of this network, where the host sees it."),
     ("from", "An internal network: nothing goes out."),
@@ -255,6 +308,10 @@ const SETS: [(&str, &str); 19] = [
     ("any6", "This port of each IPv6 address of the host leads to this port of the container."),
     ("open4", "This port of the container is open at its own address."),
     ("open6", "This port of the container is open at its own address."),
+    ("served4", "What went to this published port is counted here."),
+    ("served6", "What went to this published port is counted here."),
+    ("answered4", "What came from this published port is counted here."),
+    ("answered6", "What came from this published port is counted here."),
 ];
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use pontoon_e2e::{Pontoon, state};
 use pontoon_testkit::sandboxed;
 use serde_json::json;
 
-use crate::published;
+use crate::{published, seen};
 
 sandboxed! {
     fn ports_are_shown_as_docker_shows_them(host: Host) {
@@ -92,5 +92,18 @@ sandboxed! {
             pontoon.run(verb);
             pontoon.run(back);
         }
+        // What moves ports, and what makes an endpoint for them.
+        let typed = |script: &str| {
+            std::fs::write("/run/testkit/script", script).unwrap();
+            host.sh("sh -e /run/testkit/script");
+        };
+        let (web, theirs) = (host.serve("web", 80, "web"), host.serve("theirs", 70, "theirs"));
+        let move_there = pontoon.run("network connect --dry-run --gw-priority 3 red web");
+        typed(&move_there);
+        assert!(!published(&host).contains(&pontoon.address("blue", "web")), "{}", published(&host));
+        seen(&host, "outside", "192.0.2.2:8080");
+        typed(&pontoon.run("network connect --dry-run -p 7070:70 blue netns:theirs"));
+        seen(&host, "outside", "192.0.2.2:7070");
+        drop((web, theirs));
     }
 }

@@ -113,8 +113,9 @@ sandboxed! {
         let pontoon = Pontoon::on(&host);
         for called in [false, true] {
             bridges_call(&host, called);
-            pontoon.run("network create --ipv6 --subnet 10.50.0.0/24 --subnet fd50::/64 -o com.docker.network.bridge.name=blue0 blue");
-            pontoon.run("network create --ipv6 --subnet 10.60.0.0/24 --subnet fd60::/64 red");
+            // Containers that may not spoof would not get so far.
+            pontoon.run("network create --ipv6 --subnet 10.50.0.0/24 --subnet fd50::/64 -o com.docker.network.bridge.name=blue0 -o pontoon.antispoof=false blue");
+            pontoon.run("network create --ipv6 --subnet 10.60.0.0/24 --subnet fd60::/64 -o pontoon.antispoof=false red");
             // What opens the bridge for loopback addresses.
             let warned = pontoon.attempt("run -d --name web --network blue -p 5353:53/udp -p 127.0.0.1:6363:63/udp -p [::1]:6363:63/udp -- sleep 100");
             assert!(warned.status.success());
@@ -170,11 +171,9 @@ sandboxed! {
             pontoon.run("run -d --name other --network red -- sleep 100");
             let (open, closed) = (host.serve("web", 80, "open"), host.serve("web", 81, "closed"));
             for (address, at) in [("10.50.0.2", HOST4), ("[fd50::2]", HOST6)] {
-                for place in ["router", "outside"] {
-                    assert_eq!(connects(&host, place, &format!("{address}:80")), published, "{mode} {place} {address}");
-                    assert_eq!(connects(&host, place, &format!("{address}:81")), unpublished, "{mode} {place} {address}");
-                    assert_eq!(answers(&host, place, address.trim_matches(['[', ']'])), icmp, "{mode} {place} {address}");
-                }
+                assert_eq!(connects(&host, "router", &format!("{address}:80")), published, "{mode} {address}");
+                assert_eq!(connects(&host, "router", &format!("{address}:81")), unpublished, "{mode} {address}");
+                assert_eq!(answers(&host, "router", address.trim_matches(['[', ']'])), icmp, "{mode} {address}");
                 // Other networks' containers: only by what is published. Where nothing is translated, at the container itself.
                 assert_eq!(connects(&host, "other", &format!("{address}:80")), mode == "routed", "{mode} {address}");
                 assert!(!connects(&host, "other", &format!("{address}:81")), "{mode} {address}");

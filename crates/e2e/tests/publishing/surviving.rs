@@ -10,16 +10,28 @@ use crate::published;
 
 /// All there is to see of ports: on the host, and on record.
 fn all(host: &Host, pontoon: &Pontoon<'_>) -> (Snapshot, String) {
+    (state(host), on_record(pontoon))
+}
+
+fn on_record(pontoon: &Pontoon<'_>) -> String {
     let shown = pontoon.attempt("ps -a --format '{{.Names}} {{.Ports}}'");
-    (state(host), String::from_utf8_lossy(&shown.stdout).into_owned())
+    String::from_utf8_lossy(&shown.stdout).into_owned()
+}
+
+/// Whether all is as it was, at this very moment.
+fn is_the_same(host: &Host, pontoon: &Pontoon<'_>, before: &(Snapshot, String)) -> bool {
+    on_record(pontoon) == before.1 && before.0.changes(&state(host)).is_empty()
 }
 
 /// Waits until all is as it was.
 #[track_caller]
 fn is_as_before(host: &Host, pontoon: &Pontoon<'_>, before: &(Snapshot, String), what: &str) {
+    if is_the_same(host, pontoon, before) {
+        return;
+    }
     eprintln!("{what}:");
     becomes_as_before(host, &before.0);
-    assert_eq!(all(host, pontoon).1, before.1, "{what}");
+    assert_eq!(on_record(pontoon), before.1, "{what}");
 }
 
 /// Runs commands one after the other; they may warn.
@@ -47,11 +59,10 @@ fn killed_anywhere(host: &Host, pontoon: &Pontoon<'_>, command: &str, undo: &[&s
             return at;
         }
         // Some are done when they are killed, all of it.
-        let now = all(host, pontoon);
-        if now.1 != before.1 || !before.0.changes(&now.0).is_empty() {
+        if !is_the_same(host, pontoon, &before) {
             undo.iter().for_each(|undo| drop(pontoon.attempt(undo)));
+            is_as_before(host, pontoon, &before, &format!("`{command}` killed at {at}"));
         }
-        is_as_before(host, pontoon, &before, &format!("`{command}` killed at {at}"));
     }
     panic!("{command} never gets through")
 }

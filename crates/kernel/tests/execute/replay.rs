@@ -117,12 +117,12 @@ sandboxed! {
         all_agree(&host, "disconnect", [Way::Executor, Way::Shell]);
     }
 
-    fn published_ports_are_as_the_printed_commands_make_them(host: Host) {
-        all_agree(&host, "publish-", [Way::Executor, Way::Shell]);
-    }
-
     fn cables_are_as_the_printed_commands_make_them(host: Host) {
         all_agree(&host, "cable-", [Way::Executor, Way::Shell]);
+    }
+
+    fn published_ports_are_as_the_printed_commands_make_them(host: Host) {
+        all_agree(&host, "publish-", [Way::Executor, Way::Shell]);
     }
 
     fn all_options_together_for_ipv4(host: Host) {

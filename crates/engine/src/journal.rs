@@ -58,8 +58,11 @@ impl Engine {
     ) -> Result<Prepared<T>, EngineError> {
         let (store, executor, warnings) = (&mut self.store, &mut self.executor, &mut self.warnings);
         store.transaction(|tx| {
-            let prepared = prepare(&mut Preparing { tx, executor, warnings, rehearsing: false })?;
-            tx.journal_put(owned.0, &entry(&prepared))?;
+            let mut prepared = prepare(&mut Preparing { tx, executor, warnings, rehearsing: false })?;
+            // Lent, not copied: many ports are many elements.
+            let entry = entry(&mut prepared);
+            tx.journal_put(owned.0, &entry)?;
+            prepared.plan.steps = entry.steps;
             Ok(prepared)
         })
     }
@@ -157,10 +160,11 @@ pub(crate) struct Preparing<'a, 'tx> {
     pub(crate) rehearsing: bool,
 }
 
-fn entry<T>(prepared: &Prepared<T>) -> JournalEntry {
+/// The journal's entry; it takes the plan's steps.
+fn entry<T>(prepared: &mut Prepared<T>) -> JournalEntry {
     JournalEntry {
         what: prepared.what.clone(),
-        steps: prepared.plan.steps.clone(),
+        steps: std::mem::take(&mut prepared.plan.steps),
         on_recovery: prepared.recovery,
         subject: prepared.subject.clone(),
         created: now(),

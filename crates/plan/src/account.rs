@@ -64,7 +64,7 @@ impl Published<'_> {
 }
 
 /// The accounts of the ports that lead to one place; none where nothing can get there.
-fn accounts_at(landing: Landing<'_>, ports: &[Publication]) -> Vec<Account> {
+pub(crate) fn accounts_at(landing: Landing<'_>, ports: &[Publication]) -> Vec<Account> {
     let v4 = landing.address.is_ipv4();
     let either = |sets: [&'static str; 2]| sets[usize::from(!v4)];
     let inward = match landing.network.gateway_mode(landing.pool) {

@@ -1,5 +1,6 @@
 //! Published ports: elements of the table's maps, which follow the endpoint that has the default route.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -8,13 +9,16 @@ use pontoon_model::op::{ConntrackOp, DevConf, Flow, LinkOp, LinkSettings, Netns,
 use pontoon_model::option::GatewayMode;
 use pontoon_model::publish::Protocol;
 use pontoon_model::{Endpoint, IfName, Network, Publication};
-use pontoon_nft::syntax::{Command, Element, Elements, Value};
+use pontoon_nft::syntax::{self, Command, Element, Value};
 
+use crate::account::{Account, accounts_at};
 use crate::ruleset::{loopback6, name};
 use crate::{Instance, Plan};
 
 /// How many elements one command has: the kernel's attribute for them is at most 64 KiB long.
 const AT_ONCE: usize = 256;
+/// How many publications a reason names.
+const SHOWN: usize = 16;
 
 /// Where published ports of one family lead.
 #[derive(Debug, Clone, Copy)]
@@ -83,25 +87,35 @@ impl<'a> Published<'a> {
     }
 
     /// The elements of the table's maps, by the map's name.
-    fn elements(&self) -> BTreeMap<&'static str, Vec<Element>> {
-        let mut elements: BTreeMap<&'static str, Vec<Element>> = BTreeMap::new();
+    fn elements(&self) -> Elements {
+        let mut elements = Elements::new();
         for landing in self.landings() {
-            if landing.translates() && self.ports.iter().any(|one| landing.takes(one)) {
-                let itself = || value(landing.address);
-                let set = if landing.address.is_ipv4() { name::SELF4 } else { name::SELF6 };
-                elements.entry(set).or_default().push(Element::new([itself(), itself()]));
-            }
-            for publication in self.ports {
-                for (host, container) in publication.pairs() {
-                    if let Some((set, element)) = landing.element(publication, host, container) {
-                        elements.entry(set).or_default().push(element);
-                    }
-                }
+            landing.add_elements(self.ports, &mut elements);
+            if landing.is_reached_by_itself(self.ports) {
+                landing.add_itself(&mut elements);
             }
         }
         for account in self.accounts() {
-            for set in [account.inward, account.outward] {
-                elements.entry(set).or_default().push(account.element());
+            add_account(&account, &mut elements);
+        }
+        elements
+    }
+
+    /// What this has and `other` has not. It costs what is different, whatever they have in common.
+    fn elements_without(&self, other: &Self) -> Elements {
+        let mut elements = Elements::new();
+        let mut left = None;
+        for landing in self.landings() {
+            let same = other.landings().find(|one| landing.leads_alike(one));
+            let (ports, had): (&[Publication], _) = match same {
+                Some(_) => (left.get_or_insert_with(|| without(self.ports, other.ports)), other.ports),
+                None => (self.ports, [].as_slice()),
+            };
+            landing.add_elements(ports, &mut elements);
+            landing.add_accounts(ports, had, &mut elements);
+            let had = same.is_some_and(|one| one.is_reached_by_itself(other.ports));
+            if landing.is_reached_by_itself(self.ports) && !had {
+                landing.add_itself(&mut elements);
             }
         }
         elements
@@ -133,6 +147,51 @@ impl Landing<'_> {
         self.network.gateway_mode(self.pool).is_nat()
     }
 
+    /// Whether ports have the same elements here as there.
+    fn leads_alike(&self, other: &Landing<'_>) -> bool {
+        let mode = |landing: &Landing<'_>| landing.network.gateway_mode(landing.pool);
+        let alike = mode(self) == mode(other) || self.translates() && other.translates();
+        self.address == other.address && alike
+    }
+
+    /// Whether the container's own packets come back to it by one of these ports.
+    fn is_reached_by_itself(&self, ports: &[Publication]) -> bool {
+        self.translates() && ports.iter().any(|one| self.takes(one))
+    }
+
+    fn add_itself(&self, elements: &mut Elements) {
+        let set = if self.address.is_ipv4() { name::SELF4 } else { name::SELF6 };
+        let itself = || value(self.address);
+        elements.entry(set).or_default().push(Element::new([itself(), itself()]));
+    }
+
+    fn add_elements(&self, ports: &[Publication], elements: &mut Elements) {
+        for publication in ports {
+            for (host, container) in publication.pairs() {
+                if let Some((set, element)) = self.element(publication, host, container) {
+                    elements.entry(set).or_default().push(element);
+                }
+            }
+        }
+    }
+
+    /// The accounts of ports but for those that lead to a port of the container to which others lead as well.
+    fn add_accounts(&self, ports: &[Publication], others: &[Publication], elements: &mut Elements) {
+        let shared = |account: &Account| {
+            let leads_there = |one: &Publication| {
+                let behind = account.port.checked_sub(one.container);
+                one.protocol == account.protocol && behind.is_some_and(|steps| steps < one.count)
+            };
+            others.iter().any(|one| self.takes(one) && leads_there(one))
+        };
+        let mut seen = BTreeSet::new();
+        for account in accounts_at(*self, ports) {
+            if !shared(&account) && seen.insert((account.protocol, account.port)) {
+                add_account(&account, elements);
+            }
+        }
+    }
+
     /// The map, and the element that leads one port of the host to the container.
     fn element(
         &self,
@@ -159,6 +218,70 @@ impl Landing<'_> {
     }
 }
 
+/// Elements of the table's maps, by the map's name.
+type Elements = BTreeMap<&'static str, Vec<Element>>;
+
+/// The ports that `others` does not have, in their order; both in order, as [`merge`](pontoon_model::publish::merge) has
+/// them.
+fn without(ports: &[Publication], others: &[Publication]) -> Vec<Publication> {
+    let (mut own, mut rest) = (Vec::new(), Vec::new());
+    let (mut at, mut there) = (ports.iter().peekable(), others.iter().peekable());
+    while let (Some(one), Some(other)) = (at.peek(), there.peek()) {
+        match one.cmp(other) {
+            Ordering::Equal => drop((at.next(), there.next())),
+            Ordering::Less => own.extend(at.next()),
+            Ordering::Greater => rest.extend(there.next()),
+        }
+    }
+    own.extend(at);
+    rest.extend(there);
+    // What is left may still be parts of each other.
+    let mut taken: BTreeMap<_, BTreeSet<(u32, u32)>> = BTreeMap::new();
+    for other in rest {
+        taken.entry(kind(other)).or_default().insert(ends(other));
+    }
+    own.into_iter().flat_map(|one| parts(one, taken.get(&kind(one)))).collect()
+}
+
+/// What is left of a publication without ranges of the host's ports.
+fn parts(one: &Publication, taken: Option<&BTreeSet<(u32, u32)>>) -> Vec<Publication> {
+    let (mut first, end) = ends(one);
+    let mut left = Vec::new();
+    let mut keep = |first: u32, end: u32| {
+        // Both are within the publication, whose ports are 16 bits long.
+        let step = (first - u32::from(one.host)) as u16;
+        let count = end.saturating_sub(first) as u16;
+        if count > 0 {
+            left.push(Publication { host: one.host + step, container: one.container + step, count, ..*one });
+        }
+    };
+    // Nobody has a port twice: the ranges follow each other.
+    for (start, stop) in taken.into_iter().flatten() {
+        if *start < end && first < *stop {
+            keep(first, (*start).max(first));
+            first = (*stop).min(end);
+        }
+    }
+    keep(first, end);
+    left
+}
+
+/// The same for publications of which one may be a part of the other.
+fn kind(one: &Publication) -> (Option<IpAddr>, Protocol, i32) {
+    (one.address, one.protocol, i32::from(one.container) - i32::from(one.host))
+}
+
+/// The first of the host's ports, and the one behind the last.
+fn ends(one: &Publication) -> (u32, u32) {
+    (one.host.into(), u32::from(one.host) + u32::from(one.count))
+}
+
+fn add_account(account: &Account, elements: &mut Elements) {
+    for set in [account.inward, account.outward] {
+        elements.entry(set).or_default().push(account.element());
+    }
+}
+
 /// The commands that make the table know published ports.
 pub fn add(instance: &Instance, published: &Published<'_>) -> Vec<Command> {
     commands(instance, published.elements(), Command::AddElements)
@@ -171,13 +294,15 @@ pub fn remove(instance: &Instance, published: &Published<'_>) -> Vec<Command> {
 
 fn commands(
     instance: &Instance,
-    elements: BTreeMap<&'static str, Vec<Element>>,
-    command: fn(Elements) -> Command,
+    elements: Elements,
+    command: fn(syntax::Elements) -> Command,
 ) -> Vec<Command> {
     let mut commands = Vec::new();
     for (set, elements) in elements {
-        for some in elements.chunks(AT_ONCE) {
-            commands.push(command(Elements::new(instance.table(), set, some.to_vec())));
+        let mut elements = elements.into_iter().peekable();
+        while elements.peek().is_some() {
+            let some: Vec<Element> = elements.by_ref().take(AT_ONCE).collect();
+            commands.push(command(syntax::Elements::new(instance.table(), set, some)));
         }
     }
     commands
@@ -192,15 +317,7 @@ pub fn change(
     before: &Published<'_>,
     after: &Published<'_>,
 ) {
-    let (mut old, mut new) = (before.elements(), after.elements());
-    for (set, elements) in &mut old {
-        if let Some(kept) = new.get_mut(set) {
-            let both: Vec<Element> =
-                elements.iter().filter(|element| kept.contains(element)).cloned().collect();
-            elements.retain(|element| !both.contains(element));
-            kept.retain(|element| !both.contains(element));
-        }
-    }
+    let (old, new) = (before.elements_without(after), after.elements_without(before));
     let mut all = commands(instance, old, Command::DestroyElements);
     let adds = commands(instance, new, Command::AddElements);
     if !adds.is_empty() {
@@ -236,14 +353,14 @@ fn flows(before: &Published<'_>, after: &Published<'_>) -> Vec<Flow> {
         published
             .landings()
             .flat_map(|landing| ports.clone().map(move |one| (landing.address, one)))
-            .collect::<Vec<_>>()
+            .collect::<BTreeSet<_>>()
     };
     let (old, new) = (udp(before), udp(after));
-    for (address, one) in old.iter().filter(|one| !new.contains(one)) {
+    for (address, one) in old.difference(&new) {
         let answered = |(_, port)| Flow::AnsweredBy { protocol, address: *address, port };
         flows.extend(one.pairs().map(answered));
     }
-    for (address, one) in new.iter().filter(|one| !old.contains(one)) {
+    for (address, one) in new.difference(&old) {
         let at: Vec<IpAddr> = match one.address_of(address.is_ipv4()) {
             None => Vec::new(),
             Some(all) if all.is_unspecified() => after
@@ -264,7 +381,11 @@ fn flows(before: &Published<'_>, after: &Published<'_>) -> Vec<Flow> {
 
 fn reason(sandbox: &str, before: &Published<'_>, after: &Published<'_>) -> String {
     let text = |published: &Published<'_>| {
-        let shown: Vec<String> = published.ports.iter().map(ToString::to_string).collect();
+        let ports = published.ports;
+        let mut shown: Vec<String> = ports.iter().take(SHOWN).map(ToString::to_string).collect();
+        if ports.len() > SHOWN {
+            shown.push(format!("{} more", ports.len() - SHOWN));
+        }
         shown.join(", ")
     };
     let networks = |published: &Published<'_>| {
@@ -340,5 +461,47 @@ pub(crate) fn value(address: IpAddr) -> Value {
     match address {
         IpAddr::V4(address) => Value::Ipv4(address),
         IpAddr::V6(address) => Value::Ipv6(address),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use pontoon_model::publish::merge;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn publications() -> impl Strategy<Value = Vec<Publication>> {
+        let one =
+            (0..2u8, 0..40u16, 1..12u16, 0..3u16).prop_map(|(address, host, count, apart)| Publication {
+                address: (address == 1).then_some(IpAddr::from([127, 0, 0, 1])),
+                protocol: Protocol::Tcp,
+                host: 8000 + host,
+                container: 8000 + host + apart,
+                count,
+            });
+        proptest::collection::vec(one, 0..8).prop_map(|all| {
+            // Nobody has a port twice.
+            let mut seen = BTreeSet::new();
+            merge(all.iter().flat_map(singles).filter(|one| seen.insert((one.address, one.host))).collect())
+        })
+    }
+
+    fn singles(one: &Publication) -> Vec<Publication> {
+        let single = |(host, container)| Publication { host, container, count: 1, ..*one };
+        one.pairs().map(single).collect()
+    }
+
+    proptest! {
+        /// What is left of ranges is what is left of their ports.
+        #[test]
+        fn ranges_differ_as_their_ports_do(one in publications(), other in publications()) {
+            let set = |all: &[Publication]| all.iter().flat_map(singles).collect::<BTreeSet<_>>();
+            let left = without(&one, &other);
+            prop_assert_eq!(set(&left), &set(&one) - &set(&other));
+            prop_assert_eq!(left.iter().map(|one| usize::from(one.count)).sum::<usize>(), set(&left).len());
+        }
     }
 }

@@ -14,9 +14,9 @@ const NETWORKS: [&str; 3] = ["blue", "green", "red"];
 const KNOWN: [&str; 3] = ["lab", "pid-7", "box"];
 /// Containers of ours.
 const OURS: [&str; 2] = ["web", "db"];
-/// Ports that are published; none meets another.
-const PORTS: [&str; 5] =
-    ["8080:80", "127.0.0.1:81:81", "0.0.0.0:53:53/udp", "[::1]:82:82", "9000-9300:9000-9300"];
+/// Ports that are published; none meets another, and two lead to the same port of the container.
+const PORTS: [&str; 6] =
+    ["8080:80", "8088:80", "127.0.0.1:81:81", "0.0.0.0:53:53/udp", "[::1]:82:82", "9000-9300:9000-9300"];
 
 /// What somebody does. What is not possible at the time is passed over.
 #[derive(Debug, Clone)]

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use pontoon_engine::connect::ConnectSpec;
 use pontoon_engine::network::NetworkSpec;
+use pontoon_engine::publish::Withdraw;
 use pontoon_engine::{Engine, Mode, Root};
+use pontoon_model::publish::{Protocol, PublishSpec};
 use pontoon_model::{ContainerRef, Endpoint};
 
 use crate::error::BenchError;
@@ -31,12 +33,21 @@ pub(crate) struct InProcess {
 impl InProcess {
     /// On a network that is there.
     pub(crate) fn on(network: &str) -> Result<Self, BenchError> {
-        Ok(Self { engine: Engine::open(Root::host(), Mode::Apply)?, network: network.to_owned() })
+        Self::of(Root::host(), network)
+    }
+
+    fn of(root: Root, network: &str) -> Result<Self, BenchError> {
+        Ok(Self { engine: Engine::open(root, Mode::Apply)?, network: network.to_owned() })
     }
 
     /// On a new network with these subnets.
     pub(crate) fn create(network: &str, subnets: &[&str]) -> Result<Self, BenchError> {
-        let mut here = Self::on(network)?;
+        Self::create_of(Root::host(), network, subnets)
+    }
+
+    /// On a new network of another instance.
+    pub(crate) fn create_of(root: Root, network: &str, subnets: &[&str]) -> Result<Self, BenchError> {
+        let mut here = Self::of(root, network)?;
         let subnets: Vec<String> = subnets.iter().map(ToString::to_string).collect();
         let ipv6 = subnets.iter().any(|subnet| subnet.contains(':')).then_some(true);
         let spec = NetworkSpec { name: network.to_owned(), subnets, ipv6, ..NetworkSpec::default() };
@@ -46,11 +57,38 @@ impl InProcess {
 
     /// Attaches a namespace, and says how long that took and what it got.
     pub(crate) fn connect(&mut self, netns: &str) -> Result<(Duration, Endpoint), BenchError> {
+        self.connect_with(netns, &[])
+    }
+
+    /// Attaches a namespace and publishes ports of it, and says how long that took and what it got.
+    pub(crate) fn connect_with(
+        &mut self,
+        netns: &str,
+        ports: &[PublishSpec],
+    ) -> Result<(Duration, Endpoint), BenchError> {
         let container = ContainerRef::NetnsName(netns.to_owned());
-        let (time, made) = timed(|| self.engine.connect(&self.network, &container, &ConnectSpec::default()))?;
+        let spec = ConnectSpec { publish: ports.to_vec(), ..ConnectSpec::default() };
+        let (time, made) = timed(|| self.engine.connect(&self.network, &container, &spec))?;
         // Else the engine keeps the namespace open, and the next attach finds it so.
         self.engine.executor().release(made.value.sandbox.netns);
         Ok((time, made.value.endpoint))
+    }
+
+    /// Publishes ports of a namespace that is attached, and says how long that took.
+    pub(crate) fn publish(&mut self, netns: &str, ports: &[PublishSpec]) -> Result<Duration, BenchError> {
+        let container = ContainerRef::NetnsName(netns.to_owned());
+        let (time, made) = timed(|| self.engine.publish(&container, ports))?;
+        self.engine.executor().release(made.value.sandbox.netns);
+        Ok(time)
+    }
+
+    /// Withdraws one TCP port of the host.
+    pub(crate) fn unpublish(&mut self, netns: &str, port: u16) -> Result<Duration, BenchError> {
+        let container = ContainerRef::NetnsName(netns.to_owned());
+        let which = Withdraw { address: None, protocol: Protocol::Tcp, first: port, last: port };
+        let (time, made) = timed(|| self.engine.unpublish(&container, &[which]))?;
+        self.engine.executor().release(made.value.sandbox.netns);
+        Ok(time)
     }
 
     /// All endpoints on the network.

@@ -87,20 +87,51 @@ impl Tally {
 pub(crate) fn all_at_once(rounds: usize) -> Result<Samples, BenchError> {
     const NETWORK: &str = "atonce";
     let engine = InProcess::create(NETWORK, &["10.205.0.0/16"])?;
-    let cold = Cold::on(NETWORK)?;
+    rounds_of(rounds, &engine, &Cold::on(NETWORK)?, &|_| Vec::new())
+}
+
+/// The same on a network that is there already, whatever is on it; each command publishes three ports.
+///
+/// # Errors
+///
+/// As [`all_at_once`].
+pub(crate) fn all_at_once_publishing(
+    rounds: usize,
+    engine: &InProcess,
+    cold: &Cold,
+) -> Result<Samples, BenchError> {
+    rounds_of(rounds, engine, cold, &|number| {
+        let port = |base: usize, inside: &str| ["-p".to_owned(), format!("{}:{inside}", base + number)];
+        [port(20_000, "80"), port(21_000, "443"), port(22_000, "53/udp")].concat()
+    })
+}
+
+fn rounds_of(
+    rounds: usize,
+    engine: &InProcess,
+    cold: &Cold,
+    options: &dyn Fn(usize) -> Vec<String>,
+) -> Result<Samples, BenchError> {
     let mut walls = Vec::new();
+    let before = engine.endpoints()?.len();
     for _ in 0..rounds {
         let places = Place::several("once", 0, AT_ONCE)?;
-        walls.push(start_all(&cold, "connect", &places)?);
-        check_addresses(&engine)?;
-        start_all(&cold, "disconnect", &places)?;
+        walls.push(start_all(cold, "connect", &places, options)?);
+        check_addresses(engine, before + AT_ONCE)?;
+        start_all(cold, "disconnect", &places, &|_| Vec::new())?;
     }
     Ok(Samples::new(walls))
 }
 
-fn start_all(cold: &Cold, verb: &str, places: &[Place]) -> Result<Duration, BenchError> {
+fn start_all(
+    cold: &Cold,
+    verb: &str,
+    places: &[Place],
+    options: &dyn Fn(usize) -> Vec<String>,
+) -> Result<Duration, BenchError> {
     let mut commands: Vec<_> = places.iter().map(|place| cold.command(verb, &place.name)).collect();
-    for command in &mut commands {
+    for (number, command) in commands.iter_mut().enumerate() {
+        command.args(options(number));
         command.stdin(Stdio::null()).stdout(Stdio::null());
     }
     let start = Instant::now();
@@ -117,10 +148,10 @@ fn start_all(cold: &Cold, verb: &str, places: &[Place]) -> Result<Duration, Benc
     }
 }
 
-fn check_addresses(engine: &InProcess) -> Result<(), BenchError> {
+fn check_addresses(engine: &InProcess, wanted: usize) -> Result<(), BenchError> {
     let endpoints = engine.endpoints()?;
-    if endpoints.len() != AT_ONCE {
-        return Err(BenchError::Missing { made: endpoints.len(), wanted: AT_ONCE });
+    if endpoints.len() != wanted {
+        return Err(BenchError::Missing { made: endpoints.len(), wanted });
     }
     let mut seen: BTreeSet<IpAddr> = BTreeSet::new();
     match endpoints.iter().flat_map(pontoon_model::Endpoint::addresses).find(|address| !seen.insert(*address))

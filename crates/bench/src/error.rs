@@ -7,8 +7,10 @@ use pontoon_engine::EngineError;
 use pontoon_kernel::error::KernelError;
 use pontoon_kernel::lab::LabError;
 use pontoon_kernel::netns::NetnsError;
+use pontoon_kernel::nftables::ApplyError;
 use pontoon_kernel::process::SpawnError;
 use pontoon_kernel::socket::BatchError;
+use pontoon_kernel::sysctl::SysctlError;
 use pontoon_model::Diagnose;
 use pontoon_store::StoreError;
 
@@ -36,6 +38,12 @@ pub(crate) enum BenchError {
     /// A namespace could not be made, opened or entered.
     #[error(transparent)]
     Netns(#[from] NetnsError),
+    /// Rules of a hand-made host were refused.
+    #[error(transparent)]
+    Rules(#[from] ApplyError),
+    /// A switch of a hand-made host could not be set.
+    #[error(transparent)]
+    Switch(#[from] SysctlError),
     /// A system call of the measurement itself failed.
     #[error("could not {what}")]
     Io {

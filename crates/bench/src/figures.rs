@@ -5,12 +5,15 @@ use std::process::Command;
 
 use crate::attach::{Attach as _, Cold, InProcess};
 use crate::burst;
+use crate::connections::{self, Connections};
 use crate::error::BenchError;
 use crate::growth::{self, Switched};
 use crate::level::{Level, Site};
 use crate::machine::Machine;
 use crate::packet::{self, First};
+use crate::path::{self, Passage};
 use crate::place::Place;
+use crate::ports::{self, Attached, OneMore};
 use crate::program::{self, TRUE};
 use crate::samples::Samples;
 use crate::scale::Scale;
@@ -36,6 +39,16 @@ pub(crate) struct Figures {
     pub(crate) nothing: Samples,
     /// What makes the floor grow.
     pub(crate) growth: Vec<Switched>,
+    /// Attaches with published ports and without.
+    pub(crate) along: Vec<Attached>,
+    /// One more port beside few and many.
+    pub(crate) one_more: Vec<OneMore>,
+    /// The wall time of many cold commands that publish ports, at once.
+    pub(crate) at_once_publishing: Option<Samples>,
+    /// Connections through published ports.
+    pub(crate) connections: Connections,
+    /// Streams and requests.
+    pub(crate) passages: Vec<Passage>,
 }
 
 /// Measures everything, on the throw-away host that this process is in.
@@ -50,12 +63,24 @@ pub(crate) fn measure(scale: &Scale, quick: bool) -> Result<Figures, BenchError>
     let at_once = burst::all_at_once(scale.rounds)?;
     step("first packets");
     let packets = packet::measure(scale)?;
+    step("attaches that publish ports");
+    let along = ports::attach(scale)?;
+    step("one more port");
+    let one_more = ports::one_more(scale)?;
+    step("connections");
+    let connections = connections::measure(scale)?;
+    step("streams and requests");
+    let passages = path::measure(scale)?;
     let mut site = Site::new()?;
     let mut levels = Vec::new();
+    let mut at_once_publishing = None;
     for count in scale.endpoints {
         step(&format!("with {count} endpoints"));
         site.fill(*count)?;
         levels.push(site.measure(scale)?);
+        if *count == scale.crowd {
+            at_once_publishing = Some(site.at_once_publishing(scale.crowd_rounds)?);
+        }
     }
     step("what makes the floor grow");
     let growth = growth::measure(&mut site)?;
@@ -69,6 +94,11 @@ pub(crate) fn measure(scale: &Scale, quick: bool) -> Result<Figures, BenchError>
         version,
         nothing,
         growth,
+        along,
+        one_more,
+        at_once_publishing,
+        connections,
+        passages,
     })
 }
 

@@ -57,8 +57,9 @@ pub(crate) struct Floor {
 /// The bridge's name.
 pub(crate) const BRIDGE: &str = "floor";
 /// The bridge's own address, in a network that the engine does not get.
-const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 208, 0, 1);
-const PREFIX_LEN: u8 = 16;
+pub(crate) const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 208, 0, 1);
+/// How long the network is.
+pub(crate) const PREFIX_LEN: u8 = 16;
 /// First two bytes of Ethernet addresses here: of local choice, and not what the engine uses.
 const MAC_PREFIX: [u8; 2] = [0x06, 0xf1];
 

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use crate::connections::FEW;
 use crate::figures::Figures;
 use crate::level::Level;
 use crate::packet::LIMIT;
-use crate::report::time;
+use crate::path::{Passage, Way};
+use crate::ports::{Along, Attached, Crowd, OneMore};
+use crate::report::{share, time};
 use crate::samples::Samples;
 use crate::scale::AT_ONCE;
 
@@ -32,6 +35,16 @@ const VERSION_FACTOR: u32 = 3;
 const AT_ONCE_LIMIT: Duration = Duration::from_millis(300);
 /// How much memory the command may have resident, in KiB.
 const MEMORY_LIMIT: u64 = 15 * 1024;
+/// How many times an attach without ports one with a hundred may take.
+const ALONG_FACTOR: f64 = 1.5;
+/// How many times as long one more port may take beside many than beside few.
+const ONE_MORE_FACTOR: f64 = 1.2;
+/// How much of the connections through few ports there must be through many.
+const CONNECTIONS_SHARE: f64 = 0.9;
+/// What all attaches that publish ports may take together.
+const AT_ONCE_PUBLISHING_LIMIT: Duration = Duration::from_secs(1);
+/// How much of the traffic by hand there must be.
+const TRAFFIC_SHARE: f64 = 0.97;
 
 /// All goals.
 pub(crate) fn all(figures: &Figures) -> Vec<Goal> {
@@ -47,23 +60,104 @@ pub(crate) fn all(figures: &Figures) -> Vec<Goal> {
     }));
     goals.push(memory(figures.memory));
     goals.push(version(figures));
+    goals.extend(along(&figures.along));
+    goals.extend(one_more(&figures.one_more));
+    goals.push(connections(figures));
+    goals.extend(at_once_publishing(figures));
+    goals.extend(figures.passages.iter().map(passage));
     goals
+}
+
+fn along(all: &[Attached]) -> Vec<Goal> {
+    let mut goals = Vec::new();
+    let Some(without) = all.iter().find(|one| one.along == Along::Nothing) else { return goals };
+    for with in all.iter().filter(|one| one.along != Along::Nothing) {
+        for (how, [with_ports, _], [without, _]) in
+            [("in process", &with.engine, &without.engine), ("cold", &with.cold, &without.cold)]
+        {
+            let what = format!("attach with {}, {how}", with.along.name());
+            goals.push(factor(what, "without", ALONG_FACTOR, with_ports, without));
+        }
+    }
+    goals
+}
+
+fn one_more(all: &[OneMore]) -> Vec<Goal> {
+    let mut goals = Vec::new();
+    let Some(few) = all.iter().find(|one| one.crowd == Crowd::Few) else { return goals };
+    let base = format!("beside {FEW}");
+    for many in all.iter().filter(|one| one.crowd != Crowd::Few) {
+        let what = |how| format!("one more port {}, {how}", many.crowd.beside(many.many));
+        goals.push(factor(what("in process"), &base, ONE_MORE_FACTOR, &many.engine[0], &few.engine[0]));
+        goals.push(factor(what("cold"), &base, ONE_MORE_FACTOR, &many.cold, &few.cold));
+    }
+    goals
+}
+
+fn factor(what: String, base: &str, limit: f64, value: &Samples, than: &Samples) -> Goal {
+    let (value, than) = (value.median(), than.median());
+    Goal {
+        what,
+        goal: format!("≤ {limit} × {base} = {}", time(than.mul_f64(limit))),
+        measured: format!("{} = {:.2} ×", time(value), ratio(value, than)),
+        met: ratio(value, than) <= limit,
+    }
+}
+
+fn connections(figures: &Figures) -> Goal {
+    let [few, many] = &figures.connections.pontoon;
+    let share = many.over(few).median();
+    Goal {
+        what: format!("connections by a published port, of {}", figures.connections.many),
+        goal: format!("≥ {CONNECTIONS_SHARE} × of {FEW} = {:.0}/s", CONNECTIONS_SHARE * few.median()),
+        measured: format!("{:.0}/s = {share:.2} ×", many.median()),
+        met: share >= CONNECTIONS_SHARE,
+    }
+}
+
+fn at_once_publishing(figures: &Figures) -> Option<Goal> {
+    let wall = figures.at_once_publishing.as_ref()?;
+    Some(Goal {
+        what: format!("{AT_ONCE} cold commands at once that publish 3 ports each"),
+        goal: format!("all succeed, no address twice, ≤ {}", time(AT_ONCE_PUBLISHING_LIMIT)),
+        measured: format!("{} (worst of {}: {})", time(wall.median()), wall.count(), time(wall.worst())),
+        met: wall.worst() <= AT_ONCE_PUBLISHING_LIMIT,
+    })
+}
+
+fn passage(passage: &Passage) -> Goal {
+    let own = passage.ours.over(&passage.bare).median();
+    let to_least = passage.ours.over(&passage.least).median();
+    let kind = if passage.requests { "requests" } else { "a stream" };
+    let calling = if passage.calling { ", bridges call iptables" } else { "" };
+    let beside = match passage.way {
+        Way::Bridged => String::new(),
+        Way::FromHost | Way::Published | Way::Hairpin => {
+            format!("; {} of the fewest rules", share(to_least))
+        }
+    };
+    Goal {
+        what: format!("{kind}, {}{calling}", passage.way.name()),
+        goal: format!("≥ {} of no rules", share(TRAFFIC_SHARE)),
+        measured: format!("{}{beside}", share(own)),
+        met: own >= TRAFFIC_SHARE,
+    }
 }
 
 fn engine(level: &Level) -> [Goal; 2] {
     let [row_floor, row_engine] = &level.rows;
     let count = level.endpoints;
     [
-        share(
+        floors(
             format!("engine in process, {count} endpoints, alone"),
             &level.floor.attach,
             &level.engine.attach,
         ),
-        share(format!("engine in process, {count} endpoints, in a row"), row_floor, row_engine),
+        floors(format!("engine in process, {count} endpoints, in a row"), row_floor, row_engine),
     ]
 }
 
-fn share(what: String, floor: &Samples, engine: &Samples) -> Goal {
+fn floors(what: String, floor: &Samples, engine: &Samples) -> Goal {
     let (floor, engine) = (floor.median(), engine.median());
     Goal {
         what,

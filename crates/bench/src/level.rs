@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::attach::{Attach, Cold, InProcess};
-use crate::burst::{Burst, Crew};
+use crate::burst::{self, Burst, Crew};
 use crate::error::BenchError;
 use crate::floor::{BRIDGE, Floor, PARTS, Shape};
 use crate::place::Place;
@@ -85,6 +85,12 @@ impl Site {
     /// The namespaces that fill the hand-made bridge.
     pub(crate) fn filled_by_hand(&self) -> &[Place] {
         &self.filled_by_hand
+    }
+
+    /// Cold commands at once that publish three ports each, beside what is attached: the wall time of each round.
+    pub(crate) fn at_once_publishing(&self, rounds: usize) -> Result<Samples, BenchError> {
+        std::thread::sleep(QUIET);
+        burst::all_at_once_publishing(rounds, &self.engine, &self.cold)
     }
 
     /// Attaches until there are as many on each.

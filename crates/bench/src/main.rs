@@ -6,19 +6,25 @@
 
 mod attach;
 mod burst;
+mod connections;
 mod error;
 mod figures;
 mod floor;
 mod goal;
 mod growth;
+mod lan;
 mod level;
 mod machine;
 mod packet;
+mod path;
 mod place;
+mod ports;
 mod program;
+mod rates;
 mod report;
 mod samples;
 mod scale;
+mod traffic;
 mod worker;
 
 use std::ffi::OsString;

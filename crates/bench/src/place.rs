@@ -37,6 +37,16 @@ impl Place {
         Ok(())
     }
 
+    /// Runs `body` inside; sockets that it opens stay there, and commands that it starts run there.
+    pub(crate) fn enter<T>(&self, body: impl FnOnce() -> Result<T, BenchError>) -> Result<T, BenchError> {
+        self.netns.enter(body)?
+    }
+
+    /// The namespace.
+    pub(crate) fn netns(&self) -> &Netns {
+        &self.netns
+    }
+
     /// A listener inside, on every address that it has or will have.
     pub(crate) fn listen(&self, port: u16) -> Result<TcpListener, BenchError> {
         self.netns.enter(|| listen(port))?

@@ -1,5 +1,7 @@
 //! The report, in Markdown.
 
+mod ports;
+
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
@@ -38,12 +40,17 @@ pub(crate) fn time(time: Duration) -> String {
     }
 }
 
+/// A part of something, in per cent.
+pub(crate) fn share(share: f64) -> String {
+    format!("{:.1} %", 100.0 * share)
+}
+
 /// The whole report.
 pub(crate) fn write(figures: &Figures) -> String {
     let mut text = String::new();
-    let written = [machine, goals, levels, bursts, parts, at_once, packets, start_up, growth]
-        .into_iter()
-        .try_for_each(|section| section(&mut text, figures));
+    let sections = [machine, goals, levels, bursts, parts, at_once, packets, start_up, growth];
+    let sections = sections.into_iter().chain(ports::SECTIONS);
+    let written = sections.into_iter().try_for_each(|section| section(&mut text, figures));
     written.expect("a String takes everything");
     text
 }
@@ -244,5 +251,6 @@ mod tests {
     fn times_have_a_unit_that_fits() {
         let texts = [7, 99, 361, 24_100].map(|us| time(Duration::from_micros(us)));
         assert_eq!(texts, ["7 µs", "99 µs", "0.36 ms", "24 ms"]);
+        assert_eq!(share(0.9749), "97.5 %");
     }
 }

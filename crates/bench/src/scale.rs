@@ -1,5 +1,7 @@
 //! How much is measured.
 
+use std::time::Duration;
+
 /// The sizes of one run.
 #[derive(Debug, Clone)]
 pub(crate) struct Scale {
@@ -15,6 +17,23 @@ pub(crate) struct Scale {
     pub(crate) packets: usize,
     /// First packets of each kind after `run -d`.
     pub(crate) run_packets: usize,
+    /// How many ports are many.
+    pub(crate) many_ports: u16,
+    /// At how many endpoints cold commands at once publish ports besides.
+    pub(crate) crowd: usize,
+    /// Rounds of these.
+    pub(crate) crowd_rounds: usize,
+    /// Traffic.
+    pub(crate) traffic: Traffic,
+}
+
+/// How much traffic is measured.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Traffic {
+    /// Rounds in which all sides take their turn.
+    pub(crate) rounds: usize,
+    /// How long a turn is.
+    pub(crate) time: Duration,
 }
 
 impl Scale {
@@ -26,11 +45,25 @@ impl Scale {
         rounds: 10,
         packets: 200,
         run_packets: 200,
+        many_ports: 10_000,
+        crowd: 500,
+        crowd_rounds: 5,
+        traffic: Traffic { rounds: 15, time: Duration::from_millis(100) },
     };
 
     /// Shows that it runs; the figures mean little.
-    pub(crate) const QUICK: Self =
-        Self { endpoints: &[0, 20], samples: 5, rows: 1, rounds: 1, packets: 5, run_packets: 3 };
+    pub(crate) const QUICK: Self = Self {
+        endpoints: &[0, 20],
+        samples: 5,
+        rows: 1,
+        rounds: 1,
+        packets: 5,
+        run_packets: 3,
+        many_ports: 1_000,
+        crowd: 20,
+        crowd_rounds: 1,
+        traffic: Traffic { rounds: 3, time: Duration::from_millis(10) },
+    };
 }
 
 /// Workers that attach at once.

@@ -42,8 +42,10 @@ fn assert_same(nft: &str, reference: &str, what: &str) {
     assert_eq!(nft, reference, "{what}");
 }
 
-/// nft up to 1.0.6 does not list the family in front of a protocol that belongs to it.
+/// nft up to 1.0.6 does not list the family in front of a protocol that belongs to it. Elements of the kernel's have
+/// counted nothing yet; those of the reference do not count.
 fn without_implied(text: &str) -> String {
+    let text = text.replace(" counter packets 0 bytes 0", "");
     let shorter = text.replace("meta nfproto ipv4 meta l4proto icmp ", "meta l4proto icmp ");
     shorter.replace("meta nfproto ipv6 meta l4proto ipv6-icmp ", "meta l4proto ipv6-icmp ")
 }

@@ -69,13 +69,11 @@ impl Tx<'_> {
             let (container, ending) = self.port_holder(&holder)?;
             return Err(PortError::Taken { port, protocol: publication.protocol, container, ending });
         }
-        // One statement for all of a range: SQLite counts by itself.
-        let take =
-            "WITH RECURSIVE taken(port) AS (VALUES(?2) UNION ALL SELECT port + 1 FROM taken WHERE port < ?3)
-            INSERT INTO port(protocol, port, address, holder) SELECT ?1, port, ?4, ?5 FROM taken";
-        let (first, last) = ends(publication);
+        let take = "INSERT INTO port(protocol, port, address, holder) VALUES(?1, ?2, ?3, ?4)";
         let (protocol, address) = (publication.protocol.number(), text(publication.address));
-        self.write("take ports", take, params![protocol, first, last, address, holder.as_str()])?;
+        for (port, _) in publication.pairs() {
+            self.write("take a port", take, params![protocol, port, address, holder.as_str()])?;
+        }
         Ok(())
     }
 

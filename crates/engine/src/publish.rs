@@ -183,13 +183,14 @@ impl Engine {
     ) -> Result<(), EngineError> {
         let bound = networks.into_iter().any(|network| binding(network).is_some());
         let asked = specs.iter().filter(|spec| spec.address.is_some() || !bound);
-        let mut probers: BTreeMap<(Option<IpAddr>, Protocol), Prober> = BTreeMap::new();
+        let mut wanted: BTreeMap<(Option<IpAddr>, Protocol), Vec<u16>> = BTreeMap::new();
         for spec in asked {
             let HostPorts::Exactly(first) = spec.host else { continue };
-            let prober = probers
-                .entry((spec.address, spec.protocol))
-                .or_insert_with(|| Prober::new(spec.address, spec.protocol));
-            match check(prober, &spec.at(first)) {
+            let ports = spec.at(first).pairs().map(|(port, _)| port);
+            wanted.entry((spec.address, spec.protocol)).or_default().extend(ports);
+        }
+        for ((address, protocol), ports) in wanted {
+            match check(address, protocol, ports) {
                 // A plan to look at need not fail for what its reader may not do.
                 Err(EngineError::Probe(PortError::Denied { .. })) if self.mode == Mode::DryRun => {}
                 checked => checked?,
@@ -262,9 +263,12 @@ fn binding(network: &Network) -> Option<IpAddr> {
 }
 
 /// Refuses ports that another program has.
-fn check(prober: &mut Prober, wanted: &Publication) -> Result<(), EngineError> {
-    let Publication { address, protocol, .. } = *wanted;
-    for port in prober.taken(wanted.pairs().map(|(port, _)| port))? {
+fn check(
+    address: Option<IpAddr>,
+    protocol: Protocol,
+    ports: impl IntoIterator<Item = u16>,
+) -> Result<(), EngineError> {
+    for port in Prober::new(address, protocol).taken(ports)? {
         let holders = in_the_way(address, protocol, port)?;
         if !holders.is_empty() {
             return Err(EngineError::PortInUse { port, protocol, holders });
@@ -319,7 +323,8 @@ pub(crate) fn choose(
         match spec.host {
             HostPorts::Exactly(first) => {
                 if bound {
-                    check(&mut Prober::new(spec.address, spec.protocol), &spec.at(first))?;
+                    let ports = spec.at(first).pairs().map(|(port, _)| port);
+                    check(spec.address, spec.protocol, ports)?;
                 }
                 take(spec.at(first))?;
             }

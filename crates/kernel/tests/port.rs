@@ -153,6 +153,12 @@ sandboxed! {
         let _six = TcpListener::bind("[::1]:8003").unwrap();
         let mut prober = Prober::new(None, Protocol::Tcp);
         assert_eq!(prober.taken(8000..=8005).unwrap(), [8001, 8003]);
+        // Of many, the kernel is asked which are worth a try.
+        assert_eq!(prober.taken(7000..=9000).unwrap(), [8001, 8003]);
+        let mut elsewhere = Prober::new(Some(ip("127.0.0.9")), Protocol::Tcp);
+        assert_eq!(elsewhere.taken(7000..=9000).unwrap(), elsewhere.taken(8000..=8005).unwrap());
+        let none = Prober::new(Some(ip("192.0.2.77")), Protocol::Tcp).taken(7000..=9000);
+        assert!(matches!(none, Err(PortError::NotOurs { .. })), "{none:?}");
         let error = prober.probe(8001).unwrap_err();
         assert_eq!(error.to_string(), "tcp port 8001 is in use");
         assert_eq!(prober.probe(8002), Ok(()));

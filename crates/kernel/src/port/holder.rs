@@ -1,15 +1,16 @@
-//! Who has a port. Only asked when there is an error to tell, since it looks at every process.
+//! Who has a port. The processes are only looked for when there is an error to tell, since that is a look at all.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::fs;
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 use pontoon_model::publish::Protocol;
 use pontoon_netlink::Family;
 use pontoon_netlink::socket_diag::{DumpSockets, InetSocket, State, States};
-use pontoon_netlink::wire::Batch;
+use pontoon_netlink::wire::{Batch, Message};
 
 use crate::error::KernelError;
 use crate::socket::{self, Socket};
@@ -74,6 +75,26 @@ pub fn holders(address: Option<IpAddr>, protocol: Protocol, port: u16) -> Result
         }
     }
     Ok(Vec::new())
+}
+
+/// The ports of a range that sockets wait on or just have, at whatever address; `None` where the kernel does not tell.
+pub(super) fn suspects(protocol: Protocol, ports: RangeInclusive<u16>) -> Option<BTreeSet<u16>> {
+    let states = match protocol {
+        Protocol::Udp => States::ALL,
+        Protocol::Tcp => States::of(&[State::Listen, State::Close, State::BoundInactive]),
+        Protocol::Sctp => return None,
+    };
+    let mut socket = Socket::open(socket::Protocol::SockDiag).ok()?;
+    let mut found = BTreeSet::new();
+    for family in [Family::V4, Family::V6] {
+        let question = DumpSockets { family, protocol: protocol.number(), states, ports: ports.clone() };
+        let mut batch = Batch::default();
+        question.encode(&mut batch);
+        let port =
+            |message: &Message<'_>| InetSocket::decode(message.payload).map(|found| found.local.port());
+        found.extend(socket.dump("sockets", &mut batch, port).ok()?);
+    }
+    Some(found)
 }
 
 fn dump(socket: &mut Socket, question: &DumpSockets) -> Result<Vec<InetSocket>, KernelError> {

@@ -29,6 +29,8 @@ mod teardown;
 mod time;
 
 use checkpoint::Checkpoints;
+use std::time::Instant;
+
 use pontoon_kernel::execute::Executor;
 use pontoon_kernel::lock::ByteLocks;
 use pontoon_kernel::netns::Netns;
@@ -71,6 +73,8 @@ pub struct Engine {
     host: NetnsId,
     mode: Mode,
     checkpoints: Checkpoints,
+    /// When the firewalls of others were last heeded.
+    heeded: Option<Instant>,
     /// What went differently, in sentences for the person who gave the command; a second line is a hint.
     pub warnings: Vec<String>,
 }
@@ -97,8 +101,19 @@ impl Engine {
         }
         let host = Netns::current()?.id();
         let warnings = Vec::new();
-        let mut engine =
-            Self { root, store, executor, owners, sandboxes, config, host, mode, checkpoints, warnings };
+        let mut engine = Self {
+            root,
+            store,
+            executor,
+            owners,
+            sandboxes,
+            config,
+            host,
+            mode,
+            checkpoints,
+            heeded: None,
+            warnings,
+        };
         if mode == Mode::Apply {
             engine.recover()?;
         }

@@ -1,6 +1,7 @@
 //! What the last look at the firewalls of others told, and whether it is still true.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use pontoon_explain::firewall::{Bridge, Finding, Severity, examine};
 use pontoon_explain::legacy::fingerprint;
@@ -36,7 +37,9 @@ impl Engine {
     /// Where nothing has changed since the last look, this takes some microseconds and reads nothing of others. What
     /// cannot be looked at is a warning too: it is no reason to fail.
     pub(crate) fn heed_firewalls<'a>(&mut self, networks: impl IntoIterator<Item = &'a Network>) {
-        if self.mode == Mode::DryRun {
+        /// One who attaches many a second need not hear the same before each.
+        const SETTLED: Duration = Duration::from_secs(1);
+        if self.mode == Mode::DryRun || self.heeded.is_some_and(|at| at.elapsed() < SETTLED) {
             return;
         }
         let wanted: Vec<Bridge> =
@@ -44,6 +47,7 @@ impl Engine {
         if wanted.is_empty() {
             return;
         }
+        self.heeded = Some(Instant::now());
         match self.in_the_way(wanted) {
             Ok(warnings) => {
                 for warning in warnings.into_iter().take(1) {

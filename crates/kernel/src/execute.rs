@@ -447,13 +447,16 @@ impl Executor {
         Ok(nftables::table_exists(self.nft_socket()?, table)?)
     }
 
-    /// Everything that there is of nf_tables, of all tables.
+    /// Everything that there is of nf_tables but for our `own` tables.
     ///
     /// # Errors
     ///
     /// Where the kernel does not tell.
-    pub fn ruleset(&mut self) -> Result<pontoon_nft::ruleset::Ruleset, Refusal> {
-        Ok(nftables::ruleset(self.nft_socket()?, None)?)
+    pub fn other_tables(
+        &mut self,
+        own: &[pontoon_nft::syntax::TableRef],
+    ) -> Result<pontoon_nft::ruleset::Ruleset, Refusal> {
+        Ok(nftables::others(self.nft_socket()?, own)?)
     }
 
     /// The number of the ruleset, which each change of it raises, and how many of those this executor has made.

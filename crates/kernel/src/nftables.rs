@@ -281,6 +281,29 @@ pub fn ruleset(socket: &mut Socket, family: Option<Family>) -> Result<Ruleset, K
     at_one_moment(socket, |socket| answers(socket, &lists)).map(Ruleset::from_answers)
 }
 
+/// All tables but `own`, with what is in them. What changes meanwhile may be there or not: a table of hundreds of
+/// containers changes all the time.
+///
+/// # Errors
+///
+/// The kernel's refusal; those of [`Socket::dump`].
+pub fn others(socket: &mut Socket, own: &[TableRef]) -> Result<Ruleset, KernelError> {
+    let mut tables = dump(socket, &Question::Tables(None))?;
+    tables.retain(|answer| matches!(answer, Answer::Table(found) if !own.contains(&found.table)));
+    let mut all = dump(socket, &Question::Chains(None))?;
+    for answer in tables {
+        if let Answer::Table(found) = &answer {
+            match answers(socket, &[Question::Rules(&found.table), Question::Sets(&found.table)]) {
+                Ok(inside) => all.extend(inside),
+                Err(error) if error.is_not_found() => continue,
+                Err(error) => return Err(error),
+            }
+        }
+        all.push(answer);
+    }
+    Ok(Ruleset::from_answers(all))
+}
+
 /// One table with all that is in it; `None` where it is not there.
 ///
 /// # Errors

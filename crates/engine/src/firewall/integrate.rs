@@ -133,7 +133,7 @@ impl Engine {
     }
 
     pub(crate) fn release_firewalls(&mut self) -> Result<Outcome<Integration>, EngineError> {
-        let facts = Facts { ruleset: self.executor.ruleset()?, ..Facts::default() };
+        let facts = Facts { ruleset: self.other_tables()?, ..Facts::default() };
         let mut value = Integration::default();
         let mut plan = Plan::default();
         for chain in self.our_rules(&facts, |_, _| true) {
@@ -172,7 +172,7 @@ impl Engine {
         let suffix = format!("_{}", self.instance().firewalld_zone());
         let start = Instant::now();
         loop {
-            let ruleset = self.executor.ruleset()?;
+            let ruleset = self.other_tables()?;
             let mut chains = ruleset.tables.iter().flat_map(|table| &table.chains);
             let made = chains.any(|chain| chain.chain.name.ends_with(&suffix));
             // While it works, another table of its own drops everything.

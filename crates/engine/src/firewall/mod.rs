@@ -17,6 +17,7 @@ use pontoon_kernel::{link, route};
 use pontoon_model::Network;
 use pontoon_model::network::Driver;
 use pontoon_netlink::route::DumpRoutes;
+use pontoon_nft::ruleset::Ruleset;
 use pontoon_nft::ruleset::Table;
 use pontoon_nft::syntax::IpVersion;
 
@@ -41,10 +42,16 @@ impl Engine {
         Ok(examine(&self.firewall_facts(bridges)?))
     }
 
+    /// The tables of others. Ours are large, and change with each container.
+    fn other_tables(&mut self) -> Result<Ruleset, EngineError> {
+        let own = [self.instance().table(), self.instance().guard_table()];
+        Ok(self.executor.other_tables(&own)?)
+    }
+
     /// Reads all there is to know for [`examine`].
     fn firewall_facts(&mut self, bridges: Vec<Bridge>) -> Result<Facts, EngineError> {
         Ok(Facts {
-            ruleset: self.executor.ruleset()?,
+            ruleset: self.other_tables()?,
             own: Some(self.instance().table()),
             legacy: legacy_tables()?,
             bridge_netfilter: bridge_netfilter(),

@@ -1,7 +1,7 @@
 //! The firewalls of others: what of them is in the way of containers.
 //!
 //! To look takes time that grows with what others have. So a command that attaches something looks only where
-//! something has changed since the last look, which two numbers tell; see [`Engine::heed_firewalls`].
+//! something has changed since the last look, which two numbers tell; see `heed_firewalls`.
 
 mod integrate;
 mod memory;

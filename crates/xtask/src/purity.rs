@@ -9,8 +9,15 @@ use serde_json::Value;
 use crate::Finding;
 
 /// Crates that only compute.
-const PURE: [&str; 6] =
-    ["pontoon-netlink", "pontoon-nft", "pontoon-model", "pontoon-plan", "pontoon-format", "pontoon-explain"];
+const PURE: [&str; 7] = [
+    "pontoon-netlink",
+    "pontoon-nft",
+    "pontoon-model",
+    "pontoon-plan",
+    "pontoon-format",
+    "pontoon-explain",
+    "pontoon-dns",
+];
 
 /// Crates that touch the host, by the beginning of their names.
 const IMPURE_CRATES: [&str; 14] = [

@@ -1,0 +1,4 @@
+//! One process for all networks: it answers their containers' questions for names, watches the host, and repairs what
+//! somebody took away. Everything but names works without it.
+
+pub mod dns;

@@ -3,18 +3,16 @@
 //! The child shares the caller's session and process group, so a key such as Ctrl-C or Ctrl-Z reaches both
 //! from the terminal; the shell that started the program sees one job. What came from the terminal
 //! (`SI_KERNEL`) is therefore not sent to a child in the same group a second time.
-#![expect(unsafe_code, reason = "signal masks and signalfd(2) have no safe wrapper")]
 
-use std::mem::{MaybeUninit, size_of};
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::AsFd;
 
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::process::{Pid, WaitOptions, WaitStatus};
 
 use super::error::{SpawnError, parent};
-use super::fork::last_errno;
 use super::{Child, ExitStatus};
+use crate::signal::{Arrived, Signals};
 use crate::terminal::{Pty, Relay};
 
 /// The signals that are passed on to the child.
@@ -33,15 +31,7 @@ const FORWARDED: [libc::c_int; 9] = [
 /// Signals held back for the child, from before it is started until this is dropped.
 #[derive(Debug)]
 pub struct Foreground {
-    signals: OwnedFd,
-    before: libc::sigset_t,
-}
-
-/// A signal as signalfd(2) reports it.
-struct Arrived {
-    number: i32,
-    from_kernel: bool,
-    sender: u32,
+    signals: Signals,
 }
 
 impl Foreground {
@@ -52,26 +42,8 @@ impl Foreground {
     ///
     /// `EMFILE` when the process has no descriptor left.
     pub fn prepare() -> Result<Foreground, SpawnError> {
-        // SAFETY: sigset_t is plain data that sigemptyset fills in.
-        let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
-        let mut before = set;
-        // SAFETY: all pointers are to sets that live on the stack; the numbers are valid signals.
-        unsafe {
-            libc::sigemptyset(&raw mut set);
-            for signal in FORWARDED.into_iter().chain([libc::SIGCHLD]) {
-                libc::sigaddset(&raw mut set, signal);
-            }
-            libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, &raw mut before);
-        }
-        // SAFETY: `set` is a valid set.
-        let fd = unsafe { libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) };
-        if fd < 0 {
-            let errno = last_errno();
-            restore(&before);
-            return Err(parent("make a signalfd")(errno));
-        }
-        // SAFETY: the descriptor is new and ours alone.
-        Ok(Foreground { signals: unsafe { OwnedFd::from_raw_fd(fd) }, before })
+        let numbers = FORWARDED.into_iter().chain([libc::SIGCHLD]);
+        Ok(Foreground { signals: Signals::block(numbers).map_err(parent("make a signalfd"))? })
     }
 
     /// Waits for the end of the child and passes signals on to it until then.
@@ -148,23 +120,7 @@ impl Foreground {
     }
 
     fn next(&self) -> Result<Option<Arrived>, SpawnError> {
-        let mut info = MaybeUninit::<libc::signalfd_siginfo>::zeroed();
-        let size = size_of::<libc::signalfd_siginfo>();
-        // SAFETY: the buffer is as large as is said, and any bytes are valid for its type.
-        let read = unsafe { libc::read(self.signals.as_raw_fd(), info.as_mut_ptr().cast(), size) };
-        if read < 0 {
-            return match last_errno() {
-                Errno::AGAIN | Errno::INTR => Ok(None),
-                errno => Err(parent("read a signal")(errno)),
-            };
-        }
-        // SAFETY: zeroed at first and filled in by the kernel.
-        let info = unsafe { info.assume_init() };
-        Ok(Some(Arrived {
-            number: info.ssi_signo as i32,
-            from_kernel: info.ssi_code == libc::SI_KERNEL,
-            sender: info.ssi_pid,
-        }))
+        self.signals.next().map_err(parent("read a signal"))
     }
 }
 
@@ -174,17 +130,6 @@ fn reap_one() -> Result<Option<(Pid, WaitStatus)>, SpawnError> {
         Err(Errno::CHILD) => Ok(None),
         reaped => reaped.map_err(parent("wait for a process")),
     }
-}
-
-impl Drop for Foreground {
-    fn drop(&mut self) {
-        restore(&self.before);
-    }
-}
-
-fn restore(mask: &libc::sigset_t) {
-    // SAFETY: the mask was filled in by pthread_sigmask.
-    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, mask, std::ptr::null_mut()) };
 }
 
 /// Sends the signal on, unless the child has it already, or sent it.

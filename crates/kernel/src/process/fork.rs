@@ -40,6 +40,18 @@ pub(crate) fn close_in_child(descriptor: std::os::fd::RawFd) {
     unsafe { libc::close(descriptor) };
 }
 
+/// Makes `number` a copy of a descriptor that stays open across exec, whatever it was before.
+///
+/// For a child that is about to exec: whoever owned `number` must not use it any more.
+pub(crate) fn install(descriptor: std::os::fd::BorrowedFd<'_>, number: i32) -> rustix::io::Result<()> {
+    use std::os::fd::AsRawFd as _;
+    // SAFETY: in the child of a fork that is about to exec, nothing uses an owner of the number any more.
+    match unsafe { libc::dup2(descriptor.as_raw_fd(), number) } {
+        -1 => Err(last_errno()),
+        _ => Ok(()),
+    }
+}
+
 /// Makes new namespaces for the calling thread.
 pub(crate) fn unshare(flags: UnshareFlags) -> rustix::io::Result<()> {
     // SAFETY: no caller passes CLONE_FILES, the only flag that could affect who owns a descriptor.

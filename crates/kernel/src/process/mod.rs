@@ -15,6 +15,7 @@ mod handle;
 mod keeper;
 mod launch;
 mod root;
+mod service;
 
 use std::convert::Infallible;
 use std::ffi::{OsStr, OsString};
@@ -33,6 +34,7 @@ pub use exec::{Exec, exec_into};
 pub use foreground::Foreground;
 pub use handle::{Process, environment_of, running_here};
 pub use keeper::{Message, kill_self, stay_behind};
+pub use service::start_service;
 
 use crate::mount::Propagation;
 use crate::netns::Netns;

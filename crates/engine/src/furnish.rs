@@ -11,6 +11,7 @@ use pontoon_model::{SandboxId, SandboxName};
 use pontoon_plan::resolver::{self, Asked};
 use pontoon_plan::sandbox as naming;
 
+use crate::connect::Connected;
 use crate::observe::resolv_confs;
 use crate::run::RunSpec;
 use crate::{EngineError, Root};
@@ -20,41 +21,65 @@ pub(crate) const NETNS_FILES: &str = "/etc/netns";
 /// The note.
 pub(crate) const MADE: &str = "made";
 
+/// What a container's files say of its networks.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Around {
+    /// Its own addresses.
+    pub(crate) addresses: Vec<IpAddr>,
+    /// Where it asks for names of containers.
+    names: Vec<IpAddr>,
+    /// The host's addresses for it.
+    gateways: Vec<IpAddr>,
+}
+
+impl Around {
+    /// `loopback`: whether names can be asked for at 127.0.0.11.
+    pub(crate) fn of(connected: &[Connected], loopback: bool) -> Self {
+        let places: Vec<_> = connected.iter().map(|one| (&one.endpoint, &one.network)).collect();
+        Self {
+            addresses: places.iter().flat_map(|(endpoint, _)| endpoint.addresses()).collect(),
+            names: resolver::names(&places, loopback),
+            gateways: resolver::host_gateways(&places),
+        }
+    }
+}
+
 /// Docker's containers are called by their short id; ours by their name, which a person can read.
 pub(crate) fn hostname(spec: &RunSpec, name: &SandboxName) -> String {
     if spec.process.hostname.is_empty() { name.to_string() } else { spec.process.hostname.clone() }
 }
 
 /// The files that iproute2 mounts over those of `/etc` for `ip netns exec`. Source: ip-netns(8).
-pub(crate) fn netns_files(pinned: &str, sandbox: &Sandbox, addresses: &[IpAddr]) -> naming::Files {
-    let hosts = hosts(sandbox, addresses);
+pub(crate) fn netns_files(pinned: &str, sandbox: &Sandbox, around: &Around) -> naming::Files {
+    let hosts = hosts(sandbox, around);
     vec![
-        (format!("/etc/netns/{pinned}/resolv.conf"), resolv_conf(sandbox).0),
+        (format!("/etc/netns/{pinned}/resolv.conf"), resolv_conf(sandbox, around).0),
         (format!("/etc/netns/{pinned}/hosts"), hosts),
     ]
 }
 
-fn hosts(sandbox: &Sandbox, addresses: &[IpAddr]) -> String {
+fn hosts(sandbox: &Sandbox, around: &Around) -> String {
     let (process, name) = (&sandbox.process, sandbox.name.as_str());
-    resolver::hosts(&mark(sandbox), &process.hostname, name, addresses, &process.extra_hosts)
+    let Around { addresses, gateways, .. } = around;
+    resolver::hosts(&mark(sandbox), &process.hostname, name, addresses, &process.extra_hosts, gateways)
 }
 
 fn mark(sandbox: &Sandbox) -> String {
     resolver::mark(sandbox.name.as_str(), sandbox.id.short())
 }
 
-pub(crate) fn resolv_conf(sandbox: &Sandbox) -> (String, bool) {
+pub(crate) fn resolv_conf(sandbox: &Sandbox, around: &Around) -> (String, bool) {
     let process = &sandbox.process;
     let (host, upstream) = resolv_confs();
     let asked =
         Asked { nameservers: &process.dns, search: &process.dns_search, options: &process.dns_options };
-    resolver::resolv_conf(&mark(sandbox), &host, upstream.as_ref(), &asked)
+    resolver::resolv_conf(&mark(sandbox), &host, upstream.as_ref(), &asked, &around.names)
 }
 
-pub(crate) fn files(sandbox: &Sandbox, resolv_conf: String, addresses: &[IpAddr]) -> Files {
+pub(crate) fn files(sandbox: &Sandbox, resolv_conf: String, around: &Around) -> Files {
     Files {
         resolv_conf: Some(FileSource::Contents(resolv_conf.into_bytes())),
-        hosts: Some(FileSource::Contents(hosts(sandbox, addresses).into_bytes())),
+        hosts: Some(FileSource::Contents(hosts(sandbox, around).into_bytes())),
         hostname: Some(FileSource::Contents(format!("{}\n", sandbox.process.hostname).into_bytes())),
     }
 }

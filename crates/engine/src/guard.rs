@@ -20,6 +20,20 @@ fn is_impossible(tx: &Tx<'_>) -> Result<bool, StoreError> {
     Ok(tx.meta_get(NOTE)?.as_deref() == Some(IMPOSSIBLE))
 }
 
+/// What the filter of the bridges does for a new endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Filtered {
+    /// It may send with its own addresses alone.
+    pub(crate) guarded: bool,
+    /// Its own 127.0.0.1 is kept from neighbours, so that it may ask for names at 127.0.0.11.
+    pub(crate) names: bool,
+}
+
+/// Whether names can be asked for at 127.0.0.11: where the bridges can be filtered.
+pub(crate) fn names_at_loopback(tx: &Tx<'_>) -> Result<bool, StoreError> {
+    Ok(!is_impossible(tx)?)
+}
+
 /// Whether a new endpoint of a sandbox is to be guarded: as it is asked for; else, as the network has it, for those that
 /// Pontoon made. Other people's namespaces may hold routers and machines of their own.
 ///
@@ -32,20 +46,22 @@ pub(crate) fn decide(
     sandbox: &Sandbox,
     network: &Network,
     options: &EndpointOptions,
-) -> Result<bool, EngineError> {
-    if !options.antispoof.unwrap_or(sandbox.is_ours() && network.bridge.antispoof) {
-        return Ok(false);
+) -> Result<Filtered, EngineError> {
+    let guarded = options.antispoof.unwrap_or(sandbox.is_ours() && network.bridge.antispoof);
+    let names = network.has_names_at_loopback();
+    if !guarded && !names {
+        return Ok(Filtered { guarded, names });
     }
     if is_impossible(at.tx)? {
         return match options.antispoof {
-            Some(_) => Err(EngineError::NoBridgeFilter(ANTISPOOF)),
-            None => Ok(false),
+            Some(true) => Err(EngineError::NoBridgeFilter(ANTISPOOF)),
+            Some(false) | None => Ok(Filtered { guarded: false, names: false }),
         };
     }
     if !at.rehearsing && !at.executor.has_table(&instance.guard_table())? {
         return Err(EngineError::NeedsRules);
     }
-    Ok(true)
+    Ok(Filtered { guarded, names })
 }
 
 impl Engine {

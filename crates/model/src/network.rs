@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
 
@@ -71,6 +71,14 @@ impl AddressPool {
         IpNet::new(address, self.subnet.prefix_len()).expect("the prefix length is of the same family")
     }
 }
+
+/// Where a container may ask for names, whatever its networks are: Docker's address for it.
+///
+/// Source: `resolverIPSandbox` in moby's daemon/libnetwork/sandbox_dns_unix.go.
+pub const NAMES: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 11);
+
+/// The name of the network that containers join when none is named.
+pub const DEFAULT_NETWORK: &str = "bridge";
 
 /// How many addresses in a row share one bridge. A bridge has 1,023 ports (`BR_MAX_PORTS` in the kernel's
 /// net/bridge/br_private.h), and floods reach 1,000 of them: a frame for each is queued before one is taken out
@@ -158,6 +166,16 @@ impl Network {
     /// Whether containers get a default route through the pool's gateway.
     pub fn is_way_out(&self, pool: &AddressPool) -> bool {
         !self.internal && self.gateway_mode(pool) != GatewayMode::Isolated
+    }
+
+    /// Whether its containers find each other by name. As in Docker, those of the default network do not.
+    pub fn has_names(&self) -> bool {
+        self.driver == Driver::Bridge && self.bridge.dns && self.name.as_str() != DEFAULT_NETWORK
+    }
+
+    /// Whether its containers can ask for names at 127.0.0.11: packets to there are IPv4.
+    pub fn has_names_at_loopback(&self) -> bool {
+        self.has_names() && self.v4.is_some()
     }
 
     /// Whether the host must forward packets of the family of `pool` for this network.

@@ -4,7 +4,7 @@
 //! the journal, executed, undone, or shown as the command that a person would have typed.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -202,7 +202,7 @@ pub enum AddressOp {
     },
 }
 
-/// Routes: of the main table, but for the last kind.
+/// Routes: of the main table, but for those of loopback addresses.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RouteOp {
     /// Sets the default route of the gateway's family, whatever it was.
@@ -225,6 +225,27 @@ pub enum RouteOp {
         /// The route's metric: above 0, and another one for each link, as the kernel takes two routes with the same
         /// destination and metric for one.
         metric: u32,
+    },
+    /// Sends packets for 127.0.0.11, where containers expect to ask for names, out of a link, as if it were an address
+    /// on the network behind it: a route of the table `local`, where it is found before that of all of 127.0.0.0/8.
+    Names {
+        /// Where.
+        netns: Netns,
+        /// Out of which link.
+        link: IfName,
+        /// The address that the packets are sent from.
+        source: Ipv4Addr,
+        /// Source and link of the route that it replaces.
+        previous: Option<(Ipv4Addr, IfName)>,
+    },
+    /// Removes the route of [`RouteOp::Names`]; one that is not there is not missed.
+    DeleteNames {
+        /// Where.
+        netns: Netns,
+        /// Out of which link.
+        link: IfName,
+        /// The address that the packets were sent from.
+        source: Ipv4Addr,
     },
     /// Removes the default route through `via`; one that is not there is not missed.
     DeleteDefault {

@@ -11,7 +11,7 @@ use crate::diagnose::{Diagnose, near};
 use crate::name::IfName;
 
 /// The keys that `network create --opt` takes.
-pub const NETWORK_KEYS: [&str; 13] = [
+pub const NETWORK_KEYS: [&str; 14] = [
     BRIDGE_NAME,
     ICC,
     MASQUERADE,
@@ -25,6 +25,7 @@ pub const NETWORK_KEYS: [&str; 13] = [
     HOST_IPV6,
     DEFAULT_BRIDGE,
     ANTISPOOF,
+    DNS,
 ];
 /// The keys that `network connect --driver-opt` takes.
 pub const ENDPOINT_KEYS: [&str; 3] = [IFNAME, SYSCTLS, ANTISPOOF];
@@ -45,6 +46,8 @@ const IFNAME: &str = "com.docker.network.endpoint.ifname";
 const SYSCTLS: &str = "com.docker.network.endpoint.sysctls";
 /// Not Docker's, which has nothing like it; of a network and of an endpoint.
 pub const ANTISPOOF: &str = "pontoon.antispoof";
+/// Not Docker's, whose networks all have names.
+const DNS: &str = "pontoon.dns";
 
 /// What a network's gateway does for its containers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
@@ -110,6 +113,9 @@ pub struct BridgeOptions {
     /// Whether Pontoon's own containers may send with their own addresses alone.
     #[serde(default = "yes")]
     pub antispoof: bool,
+    /// Whether its containers find each other by name.
+    #[serde(default = "yes")]
+    pub dns: bool,
 }
 
 impl Default for BridgeOptions {
@@ -127,6 +133,7 @@ impl Default for BridgeOptions {
             host_ipv4: None,
             host_ipv6: None,
             antispoof: true,
+            dns: true,
         }
     }
 }
@@ -231,6 +238,7 @@ impl BridgeOptions {
             HOST_IPV4 => self.host_ipv4 = Some(value.parse().map_err(|_| bad("an IPv4 address"))?),
             HOST_IPV6 => self.host_ipv6 = Some(value.parse().map_err(|_| bad("an IPv6 address"))?),
             ANTISPOOF => self.antispoof = boolean(value).ok_or_else(|| bad(BOOLEAN))?,
+            DNS => self.dns = boolean(value).ok_or_else(|| bad(BOOLEAN))?,
             // Docker writes it on its own default network; files made from `docker network inspect` carry it.
             DEFAULT_BRIDGE => {
                 boolean(value).ok_or_else(|| bad(BOOLEAN))?;
@@ -361,10 +369,12 @@ mod tests {
             (HOST_IPV6, "2001:db8::7"),
             (DEFAULT_BRIDGE, "true"),
             (ANTISPOOF, "false"),
+            (DNS, "false"),
         ]))
         .unwrap();
         assert_eq!(options.name.unwrap().as_str(), "br9");
-        assert!(!options.icc && !options.masquerade && options.inhibit_ipv4 && !options.antispoof);
+        assert!(!options.icc && !options.masquerade && options.inhibit_ipv4);
+        assert!(!options.antispoof && !options.dns);
         assert_eq!(
             (options.gateway_mode_v4, options.gateway_mode_v6),
             (GatewayMode::Routed, GatewayMode::NatUnprotected)

@@ -69,6 +69,53 @@ impl Status {
     }
 }
 
+/// What a line of /etc/hosts leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(untagged)]
+pub enum HostEntry {
+    /// An address.
+    Address(std::net::IpAddr),
+    /// The host, by its addresses on the container's networks. Docker's `host-gateway`.
+    #[serde(with = "gateway_word")]
+    Gateway,
+}
+
+/// [`HostEntry::Gateway`] as Docker has it in files.
+mod gateway_word {
+    use serde::de::Error as _;
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    pub(super) const WORD: &str = "host-gateway";
+
+    pub(super) fn serialize<S: Serializer>(serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(WORD)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(), D::Error> {
+        match String::deserialize(deserializer)?.as_str() {
+            WORD => Ok(()),
+            other => Err(D::Error::custom(format!("`{other}` is not an address"))),
+        }
+    }
+}
+
+impl std::fmt::Display for HostEntry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Address(address) => address.fmt(f),
+            Self::Gateway => f.write_str(gateway_word::WORD),
+        }
+    }
+}
+
+impl std::str::FromStr for HostEntry {
+    type Err = std::net::AddrParseError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == gateway_word::WORD { Ok(Self::Gateway) } else { text.parse().map(Self::Address) }
+    }
+}
+
 /// What a container was asked to run, and how.
 #[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Process {
@@ -89,7 +136,7 @@ pub struct Process {
     /// Resolver options asked for.
     pub dns_options: Vec<String>,
     /// More lines for /etc/hosts: name and address.
-    pub extra_hosts: Vec<(String, std::net::IpAddr)>,
+    pub extra_hosts: Vec<(String, HostEntry)>,
     /// Whether the record goes with the process.
     pub auto_remove: bool,
     /// Whether nobody waits for it.

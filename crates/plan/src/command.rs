@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+use pontoon_model::network::NAMES;
 use pontoon_model::op::{
     AddressOp, ConntrackOp, FileOp, Flow, LinkOp, LinkSettings, NeighbourOp, Netns, NetnsOp, NetnsPlace,
     NftOp, Op, RouteOp, SysctlOp, VethPeer,
@@ -206,7 +207,14 @@ fn address(op: &AddressOp) -> String {
 }
 
 fn route(op: &RouteOp) -> String {
+    let names = |verb, source, link: &IfName| {
+        let device = quote(link.as_str());
+        let to = format!("{} dev {device} src {source} table local proto {PROTOCOL}", NAMES);
+        format!("route {verb} {to} scope link")
+    };
     let (netns, verb, via, link) = match op {
+        RouteOp::Names { netns, link, source, .. } => return ip(netns, &names("replace", source, link)),
+        RouteOp::DeleteNames { netns, link, source } => return ip(netns, &names("delete", source, link)),
         RouteOp::Default { netns, via, link, .. } => (netns, "replace", via, link),
         RouteOp::DeleteDefault { netns, via, link } => (netns, "delete", via, link),
         RouteOp::Loopback { link, metric } => {

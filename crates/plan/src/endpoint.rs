@@ -1,8 +1,9 @@
 //! Attaching a sandbox to a network and detaching it, and whose gateway is the default route.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv6Net};
+use pontoon_model::name::NetworkName;
 use pontoon_model::network::AddressPool;
 use pontoon_model::op::{
     AddressOp, DevConf, LinkOp, LinkSettings, NeighbourOp, Netns, RouteOp, SysctlOp, VethPeer,
@@ -15,25 +16,41 @@ use crate::{Instance, Plan, guard};
 /// A default route of one family: the router and the link.
 pub type DefaultRoute = (IpAddr, IfName);
 
-/// The default routes of a sandbox.
+/// The way to where names are asked for: the source address and the link.
+pub type NamesRoute = (Ipv4Addr, IfName);
+
+/// The routes of a sandbox that its networks stand for election for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DefaultRoutes {
     /// For IPv4.
     pub v4: Option<DefaultRoute>,
     /// For IPv6.
     pub v6: Option<DefaultRoute>,
+    /// For 127.0.0.11.
+    pub names: Option<NamesRoute>,
 }
 
-/// Elects the default routes among a sandbox's endpoints.
+/// Elects the default routes among a sandbox's endpoints, and the way to where names are asked for.
 ///
 /// For each family the endpoint with the highest gateway priority wins, among equals the network whose name comes
-/// first, as Docker has it; networks without a way out do not stand for election.
+/// first, as Docker has it; networks without a way out do not stand for election, nor those without names for that.
 pub fn elect(candidates: &[(&Endpoint, &Network)]) -> DefaultRoutes {
     let route = |v4| {
         let (endpoint, network) = elected(candidates, v4)?;
         Some((way_out(network, v4)?.gateway, endpoint.ifname.clone()))
     };
-    DefaultRoutes { v4: route(true), v6: route(false) }
+    DefaultRoutes { v4: route(true), v6: route(false), names: names(candidates) }
+}
+
+/// The endpoint by which names are asked for: whichever it is, the names of all of the sandbox's networks are known.
+fn names(candidates: &[(&Endpoint, &Network)]) -> Option<NamesRoute> {
+    let standing = candidates.iter().filter(|(_, network)| network.has_names_at_loopback());
+    let (endpoint, _) = standing.min_by_key(rank)?;
+    Some((endpoint.v4?, endpoint.ifname.clone()))
+}
+
+fn rank<'a>((endpoint, network): &&(&Endpoint, &'a Network)) -> (std::cmp::Reverse<i64>, &'a NetworkName) {
+    (std::cmp::Reverse(endpoint.gw_priority), &network.name)
 }
 
 /// The endpoint whose gateway becomes the default route of a family.
@@ -42,9 +59,7 @@ pub fn elected<'a>(
     v4: bool,
 ) -> Option<(&'a Endpoint, &'a Network)> {
     let standing = candidates.iter().filter(|(_, network)| way_out(network, v4).is_some());
-    let first = standing
-        .min_by_key(|(endpoint, network)| (std::cmp::Reverse(endpoint.gw_priority), network.name.clone()));
-    first.copied()
+    standing.min_by_key(rank).copied()
 }
 
 fn way_out(network: &Network, v4: bool) -> Option<&AddressPool> {
@@ -71,6 +86,8 @@ pub struct Attach<'a> {
     pub routes: (DefaultRoutes, DefaultRoutes),
     /// Whether neighbours may remember somebody else at one of the addresses.
     pub announce: bool,
+    /// Whether names may be asked for at 127.0.0.11: not where the kernel cannot keep neighbours from 127.0.0.1 then.
+    pub names: bool,
     /// Sysctls of the interface, with `IFNAME` in its place.
     pub sysctls: &'a [(String, String)],
     /// Published ports before and after.
@@ -194,16 +211,21 @@ fn add_inside(plan: &mut Plan, wanted: &Attach<'_>) {
         );
     }
     let link = &endpoint.ifname;
-    // Set before the link comes up: the kernel then sends the gratuitous ARP itself.
-    let devconf = if wanted.announce { vec![(DevConf::ArpNotify, true)] } else { Vec::new() };
+    let mut devconf = Vec::new();
+    if wanted.announce {
+        // Set before the link comes up: the kernel then sends the gratuitous ARP itself.
+        devconf.push((DevConf::ArpNotify, true));
+    }
+    let named = wanted.names && network.has_names_at_loopback();
+    if named {
+        devconf.push((DevConf::RouteLocalnet, true));
+    }
     let settings = LinkSettings { no_autoconf: true, devconf, ..LinkSettings::default() };
-    let why = match wanted.announce {
-        true => "no address that the kernel makes up; neighbours are told who has this one now",
-        false => "no address that the kernel makes up",
-    };
+    let told = if wanted.announce { "; neighbours are told who has this one now" } else { "" };
+    let asked = if named { "; answers from 127.0.0.11 may come in" } else { "" };
     plan.push(
         LinkOp::Set { netns: netns.clone(), name: link.clone(), settings },
-        format!("{sandbox}: {why}"),
+        format!("{sandbox}: no address that the kernel makes up{told}{asked}"),
     );
     if endpoint.v6.is_some() {
         plan.push(
@@ -292,6 +314,29 @@ fn change_routes(
             }
             _ => {}
         }
+    }
+    change_names(plan, netns, sandbox, &before.names, &after.names);
+}
+
+fn change_names(
+    plan: &mut Plan,
+    netns: &Netns,
+    sandbox: &str,
+    before: &Option<NamesRoute>,
+    after: &Option<NamesRoute>,
+) {
+    match (before, after) {
+        (before, Some((source, link))) if before != after => {
+            let (netns, link, previous) = (netns.clone(), link.clone(), before.clone());
+            let why = format!("{sandbox} asks for names at 127.0.0.11, by {link}");
+            plan.push(RouteOp::Names { netns, link, source: *source, previous }, why);
+        }
+        (Some((source, link)), None) => {
+            let (netns, link) = (netns.clone(), link.clone());
+            let why = format!("{sandbox} has no network with names any more");
+            plan.push(RouteOp::DeleteNames { netns, link, source: *source }, why);
+        }
+        _ => {}
     }
 }
 

@@ -19,6 +19,7 @@ use pontoon_nft::syntax::{
 };
 
 use crate::endpoint::link_local;
+use crate::ruleset::{LOOPBACK_NET, names_questions};
 use crate::{Instance, Plan};
 
 /// Names of the table's sets and chains.
@@ -34,6 +35,7 @@ mod name {
     pub(super) const ICMP6: &str = "from_icmpv6";
     pub(super) const NOBODY: &str = "from_nobody";
     pub(super) const ARP: &str = "from_arp";
+    pub(super) const TO_LOOPBACK: &str = "to_loopback";
 }
 
 const IIFNAME: Key = Key::IIFNAME;
@@ -84,7 +86,7 @@ pub fn detach(instance: &Instance, endpoint: &Endpoint, sandbox: &str) -> Plan {
     plan
 }
 
-/// The steps that have all guarded endpoints of `networks` guarded again, when the table was made anew.
+/// The steps that have all guarded endpoints guarded again, when the table was made anew.
 pub(crate) fn again(instance: &Instance, networks: &[Network], endpoints: &[Endpoint]) -> Plan {
     let mut plan = Plan::default();
     for network in networks {
@@ -171,6 +173,7 @@ fn chains() -> Vec<(&'static str, Vec<Rule>)> {
     vec![
         (name::NOBODY, nobody()),
         (name::ICMP6, icmp6()),
+        (name::TO_LOOPBACK, to_loopback()),
         (name::IP4, ip4()),
         (name::IP6, ip6()),
         (name::ARP, arp()),
@@ -195,9 +198,18 @@ fn prerouting() -> Vec<Rule> {
 fn ip4() -> Vec<Rule> {
     const DHCP_SERVER: u16 = 67;
     vec![
+        Rule::new([Match::is(Key::Ip(IpField::Daddr), LOOPBACK_NET), jump(name::TO_LOOPBACK)]),
         refuse([from_port(DHCP_SERVER), guarded()], "an answer of a DHCP server"),
         Rule::new([Match::is_in([IIFNAME, MAC, Key::Ip(IpField::Saddr)], name::GUARD4), accept()]),
     ]
+}
+
+/// Containers take packets for 127.0.0.0/8 where they may ask for names at 127.0.0.11 (`route_localnet`): nothing else
+/// for there is let through, by whatever port it came. No frame has such an address otherwise (RFC 1122, 3.2.1.3), so
+/// that bridges of others lose nothing. Comes back with questions for names.
+fn to_loopback() -> Vec<Rule> {
+    let questions = names_questions().map(|[to, port]| Rule::new([to, port, Verdict::Return.into()]));
+    questions.into_iter().chain([refuse([], "127.0.0.1 is each container's own")]).collect()
 }
 
 /// Comes back with what is not let through.

@@ -219,11 +219,15 @@ fn add_bridge(plan: &mut Plan, instance: &Instance, network: &Network) {
     };
     plan.push(add, format!("{}: a bridge with an address that does not change with its ports", network.name));
     let forwards = network.pools().any(|pool| network.needs_forwarding(pool) && pool.subnet.addr().is_ipv4());
-    let devconf = if forwards { vec![(DevConf::Forwarding, true)] } else { Vec::new() };
-    let why = match forwards {
-        true => "no address that the kernel makes up; packets from containers may be forwarded",
-        false => "no address that the kernel makes up",
-    };
+    let (mut devconf, mut why) = (Vec::new(), String::from("no address that the kernel makes up"));
+    if forwards {
+        devconf.push((DevConf::Forwarding, true));
+        why.push_str("; packets from containers may be forwarded");
+    }
+    if network.has_names_at_loopback() {
+        devconf.push((DevConf::RouteLocalnet, true));
+        why.push_str("; containers may ask for names at 127.0.0.11");
+    }
     let settings = LinkSettings { no_autoconf: true, devconf, ..LinkSettings::default() };
     plan.push(set(&name, settings), format!("{}: {why}", network.name));
 }

@@ -13,7 +13,7 @@ pub mod reason;
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use pontoon_model::network::AddressPool;
+use pontoon_model::network::{AddressPool, NAMES};
 use pontoon_model::option::GatewayMode;
 use pontoon_model::{IfName, Network};
 use pontoon_nft::syntax::{
@@ -24,8 +24,11 @@ use pontoon_nft::syntax::{
 
 use crate::{Instance, account};
 
+/// The port that names are asked for at. Source: RFC 1035, 4.2.
+const NAMES_PORT: u16 = 53;
 /// 127.0.0.0/8
-const LOOPBACK_NET: Operand = Operand::Prefix { address: Value::Ipv4(Ipv4Addr::new(127, 0, 0, 0)), len: 8 };
+pub(crate) const LOOPBACK_NET: Operand =
+    Operand::Prefix { address: Value::Ipv4(Ipv4Addr::new(127, 0, 0, 0)), len: 8 };
 
 /// Names of the table's sets and maps.
 pub(crate) mod name {
@@ -59,6 +62,7 @@ pub(crate) mod name {
     pub(crate) const OUTPUT: &str = "output";
     pub(crate) const INPUT: &str = "input";
     pub(crate) const LOOPBACK: &str = "loopback";
+    pub(crate) const TO_LOOPBACK: &str = "to_loopback";
     pub(crate) const USER_FORWARD: &str = "user-forward";
     pub(crate) const USER_INPUT: &str = "user-input";
     pub(crate) const ACCOUNT: &str = "account";
@@ -164,6 +168,7 @@ fn chains() -> Vec<(Chain, Vec<Rule>)> {
         (plain(name::ANSWERED), account::answered()),
         (plain(name::ACCOUNT), account::account()),
         (plain(name::LEAVE_ROUTED), account::leave_routed()),
+        (plain(name::TO_LOOPBACK), to_loopback()),
         (base(name::LOOPBACK, ChainKind::Filter, Hook::Prerouting, Priority::RAW), loopback()),
         (base(name::PREROUTING, ChainKind::Nat, Hook::Prerouting, Priority::DSTNAT), from_the_wire()),
         (base(name::OUTPUT, ChainKind::Nat, Hook::Output, Priority::DSTNAT), from_the_host()),
@@ -174,18 +179,34 @@ fn chains() -> Vec<(Chain, Vec<Rule>)> {
     ]
 }
 
-/// A bridge with a port that is published at 127.0.0.1 has `route_localnet`: without this rule, its containers would
-/// reach what listens there.
+/// A bridge whose containers may ask for names at 127.0.0.11, or with a port that is published at 127.0.0.1, has
+/// `route_localnet`: without these rules, its containers would reach what listens there.
 fn loopback() -> Vec<Rule> {
-    let refuse = |field| {
+    let from_a_network = |field, verdict| {
         let from_a_network = Match::is_in([meta(Meta::Iifname)], name::BRIDGES);
-        let drop = Statement::Verdict(Verdict::Drop);
-        Rule::new([Match::is(Key::Ip(field), LOOPBACK_NET), from_a_network, drop])
+        let verdict = Statement::Verdict(verdict);
+        Rule::new([Match::is(Key::Ip(field), LOOPBACK_NET), from_a_network, verdict])
     };
     vec![
-        refuse(IpField::Daddr).comment("127.0.0.1 is the host's own"),
-        refuse(IpField::Saddr).comment("nobody else sends from there"),
+        from_a_network(IpField::Daddr, Verdict::Goto(name::TO_LOOPBACK.into())),
+        from_a_network(IpField::Saddr, Verdict::Drop).comment("nobody else sends from there"),
     ]
+}
+
+/// What containers may send to the host's loopback addresses: questions for names.
+fn to_loopback() -> Vec<Rule> {
+    let questions = names_questions().map(|[to, port]| {
+        Rule::new([to, port, Statement::Verdict(Verdict::Accept)]).comment("a question for names")
+    });
+    questions.into_iter().chain([refuse("127.0.0.1 is the host's own")]).collect()
+}
+
+/// What a question for names at 127.0.0.11 is known by, over UDP and over TCP.
+pub(crate) fn names_questions() -> [[Statement; 2]; 2] {
+    [Transport::Udp, Transport::Tcp].map(|transport| {
+        let port = Key::Port { transport, side: PortSide::Destination };
+        [Match::is(Key::Ip(IpField::Daddr), Value::Ipv4(NAMES)), Match::is(port, Value::Port(NAMES_PORT))]
+    })
 }
 
 /// What comes in for a loopback address is never for a published port: the kernel refuses it, unless it were translated

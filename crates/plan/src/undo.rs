@@ -1,6 +1,7 @@
 //! Undo, derived from the plan: each step's opposite in the reverse order.
 
 use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
 
 use pontoon_model::op::{
     AddressOp, ConntrackOp, FileOp, LinkOp, NeighbourOp, Netns, NetnsOp, NftOp, Op, RouteOp,
@@ -55,10 +56,14 @@ fn goes_along(op: &Op, made: &BTreeSet<(&Netns, &IfName)>) -> bool {
     match op {
         Op::Address(AddressOp::Add { netns, link, .. })
         | Op::Neighbour(NeighbourOp::Set { netns, link, .. })
-        | Op::Route(RouteOp::Default { netns, link, previous: None, .. }) => made.contains(&(netns, link)),
-        Op::Route(RouteOp::Default { netns, link, previous: Some((_, previous)), .. }) => {
-            made.contains(&(netns, link)) && made.contains(&(netns, previous))
-        }
+        | Op::Route(
+            RouteOp::Default { netns, link, previous: None, .. }
+            | RouteOp::Names { netns, link, previous: None, .. },
+        ) => made.contains(&(netns, link)),
+        Op::Route(
+            RouteOp::Default { netns, link, previous: Some((_, previous)), .. }
+            | RouteOp::Names { netns, link, previous: Some((_, previous)), .. },
+        ) => made.contains(&(netns, link)) && made.contains(&(netns, previous)),
         _ => false,
     }
 }
@@ -72,6 +77,9 @@ fn opposite(op: &Op) -> Option<Op> {
         Op::Route(RouteOp::Default { netns, via, link, previous }) => {
             Some(route(netns, via, link, previous).into())
         }
+        Op::Route(RouteOp::Names { netns, link, source, previous }) => {
+            Some(names(netns, link, *source, previous).into())
+        }
         Op::Neighbour(NeighbourOp::Set { netns, link, address, .. }) => {
             Some(NeighbourOp::Delete { netns: netns.clone(), link: link.clone(), address: *address }.into())
         }
@@ -82,7 +90,7 @@ fn opposite(op: &Op) -> Option<Op> {
         }
         Op::Guest(op) => guest::opposite(op).map(Op::Guest),
         Op::Address(AddressOp::Delete { .. })
-        | Op::Route(RouteOp::DeleteDefault { .. } | RouteOp::Loopback { .. })
+        | Op::Route(RouteOp::DeleteDefault { .. } | RouteOp::DeleteNames { .. } | RouteOp::Loopback { .. })
         | Op::Neighbour(NeighbourOp::Delete { .. } | NeighbourOp::Announce { .. })
         | Op::Conntrack(ConntrackOp::Forget { .. })
         | Op::Sysctl(_)
@@ -114,6 +122,14 @@ fn route(
             RouteOp::Default { netns: netns.clone(), via: *via, link: link.clone(), previous: None }
         }
         None => RouteOp::DeleteDefault { netns: netns.clone(), via: *via, link: link.clone() },
+    }
+}
+
+fn names(netns: &Netns, link: &IfName, source: Ipv4Addr, previous: &Option<(Ipv4Addr, IfName)>) -> RouteOp {
+    let netns = netns.clone();
+    match previous.clone() {
+        Some((source, link)) => RouteOp::Names { netns, link, source, previous: None },
+        None => RouteOp::DeleteNames { netns, link: link.clone(), source },
     }
 }
 

@@ -10,7 +10,7 @@ use pontoon_engine::detached::{exit_code, run_detached};
 use pontoon_engine::run::{RunSpec, run_foreground};
 use pontoon_model::Mac;
 use pontoon_model::publish::{ExposedPorts, HostPorts, PublishSpec};
-use pontoon_model::sandbox::Process;
+use pontoon_model::sandbox::{HostEntry, Process};
 
 use crate::failure::Failure;
 use crate::global::Global;
@@ -67,7 +67,7 @@ pub(crate) struct Run {
     /// Directory to have as /
     #[arg(long, value_name = "DIR")]
     rootfs: Option<PathBuf>,
-    /// Name server, instead of the host's
+    /// Name server to ask for what is no container's name, instead of the host's
     #[arg(long, value_name = "IP")]
     dns: Vec<IpAddr>,
     /// Search domain
@@ -79,9 +79,9 @@ pub(crate) struct Run {
     /// Host name; the container's name otherwise
     #[arg(long, short = 'h', value_name = "NAME")]
     hostname: Option<String>,
-    /// Line for /etc/hosts
+    /// Line for /etc/hosts; host-gateway stands for the host's address on the container's network
     #[arg(long, value_name = "NAME:IP", value_parser = pair::host_entry)]
-    add_host: Vec<(String, IpAddr)>,
+    add_host: Vec<(String, HostEntry)>,
     /// Environment variable
     #[arg(long, short, value_name = "NAME[=VALUE]")]
     env: Vec<String>,

@@ -1,8 +1,9 @@
 //! Addresses, routes and neighbours of a plan.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
+use pontoon_model::network::NAMES;
 use pontoon_model::op::{AddressOp, NeighbourOp, Netns as Where, RouteOp};
 use pontoon_netlink::address::Address;
 use pontoon_netlink::link::LinkIndex;
@@ -44,9 +45,10 @@ impl Executor {
         pending: &mut Pending,
     ) -> Result<(), (usize, Refusal)> {
         let (netns, link) = match op {
-            RouteOp::Default { netns, link, .. } | RouteOp::DeleteDefault { netns, link, .. } => {
-                (netns, link)
-            }
+            RouteOp::Default { netns, link, .. }
+            | RouteOp::DeleteDefault { netns, link, .. }
+            | RouteOp::Names { netns, link, .. }
+            | RouteOp::DeleteNames { netns, link, .. } => (netns, link),
             RouteOp::Loopback { link, .. } => (&Where::Host, link),
         };
         let index = self.index_of(step, netns, link.as_str(), pending)?;
@@ -58,6 +60,14 @@ impl Executor {
             }
             RouteOp::DeleteDefault { via, .. } => {
                 pending.requests.delete_route(&default_route(*via, index));
+                pending.purposes.push((step, Purpose::MayBeAbsent));
+            }
+            RouteOp::Names { source, .. } => {
+                pending.requests.replace_route(&names_route(*source, index));
+                pending.purposes.push((step, Purpose::Must));
+            }
+            RouteOp::DeleteNames { source, .. } => {
+                pending.requests.delete_route(&names_route(*source, index));
                 pending.purposes.push((step, Purpose::MayBeAbsent));
             }
             RouteOp::Loopback { metric, .. } => {
@@ -114,6 +124,12 @@ fn prefix(net: IpNet) -> Prefix {
 fn default_route(via: IpAddr, link: LinkIndex) -> Route {
     let hop = NextHop { gateway: Some(via), link: Some(link), ..NextHop::default() };
     Route::new(Prefix::all(Family::of(via)), hop)
+}
+
+fn names_route(source: Ipv4Addr, link: LinkIndex) -> Route {
+    let to = Prefix::new(NAMES.into(), 32);
+    let hop = NextHop { link: Some(link), ..NextHop::default() };
+    Route { table: TABLE_LOCAL, preferred_source: Some(source.into()), ..Route::new(to, hop) }
 }
 
 fn loopback_route(link: LinkIndex, metric: u32) -> Route {

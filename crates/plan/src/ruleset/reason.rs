@@ -53,7 +53,7 @@ const PUBLISHED: (&str, &str) = (
 const NETWORKS_APART: (&str, &str) =
     ("iifname @bridges drop", "Another network's container: only by published ports, which came before.");
 
-const CHAINS: [OfChain; 18] = [
+const CHAINS: [OfChain; 19] = [
     OfChain {
         name: "user-forward",
         why: "Yours: what containers receive and send passes here first. `drop` is final, `accept` lets in what the rules \
@@ -173,14 +173,24 @@ const CHAINS: [OfChain; 18] = [
         rules: &[("ct status dnat ct direction original jump served", "To a published port, counted.")],
     },
     OfChain {
+        name: "to_loopback",
+        why: "What containers send to the host's loopback addresses.",
+        rules: &[
+            ("ip daddr 127.0.0.11 udp dport 53 accept", "A question for names."),
+            ("ip daddr 127.0.0.11 tcp dport 53 accept", "The same over TCP."),
+            ("drop", "No container gets at what listens on the host's 127.0.0.1."),
+        ],
+    },
+    OfChain {
         name: "loopback",
-        why: "A bridge with a port that is published at 127.0.0.1 has `route_localnet`, or the answers would be refused. \
-              That alone would let its containers reach what listens on the host's loopback. At `raw`, addresses are \
-              those on the wire: answers still carry the gateway's.",
+        why: "A bridge whose containers may ask for names at 127.0.0.11, or with a port that is published at 127.0.0.1, \
+              has `route_localnet`, or the packets would be refused. That alone would let its containers reach what \
+              listens on the host's loopback. At `raw`, addresses are those on the wire: answers of a published port \
+              still carry the gateway's.",
         rules: &[
             (
-                "ip daddr 127.0.0.0/8 iifname @bridges drop",
-                "No container gets at what listens on the host's 127.0.0.1.",
+                "ip daddr 127.0.0.0/8 iifname @bridges goto to_loopback",
+                "What of the host's loopback a container gets at.",
             ),
             (
                 "ip saddr 127.0.0.0/8 iifname @bridges drop",

@@ -4,11 +4,11 @@ mod link;
 mod nft;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
-use pontoon_model::Step;
 use pontoon_model::op::{FileOp, Netns, NetnsOp, NetnsPlace, Op, RouteOp, SysctlOp};
 use pontoon_model::sandbox::NetnsId;
+use pontoon_model::{IfName, Step};
 
 pub(crate) use link::{Kind, Link};
 use nft::Table;
@@ -52,6 +52,8 @@ pub(crate) enum Refusal {
 
 /// What an imagined link has instead of the route that lets packets for ::1 in.
 const LOCAL_ROUTE: &str = "local route to ::1";
+/// The same, for 127.0.0.11 in a container.
+const NAMES_ROUTE: &str = "route to 127.0.0.11";
 
 impl Host {
     /// A host with loopback and nothing else.
@@ -146,6 +148,10 @@ impl Host {
     }
 
     fn route(&mut self, op: &RouteOp) -> Result<(), Refusal> {
+        if let RouteOp::Names { netns, link, source, .. } | RouteOp::DeleteNames { netns, link, source } = op
+        {
+            return self.names_route(netns, link, *source, matches!(op, RouteOp::Names { .. }));
+        }
         let (netns, via, link) = match op {
             RouteOp::Default { netns, via, link, .. } | RouteOp::DeleteDefault { netns, via, link } => {
                 (netns, via, link)
@@ -156,6 +162,7 @@ impl Host {
                 link.sysctls.insert(LOCAL_ROUTE.to_owned(), metric.to_string());
                 return Ok(());
             }
+            RouteOp::Names { .. } | RouteOp::DeleteNames { .. } => return Ok(()),
         };
         let space = self.space(netns)?;
         let found = space.links.get(link.as_str()).ok_or_else(|| Refusal::NoLink(link.to_string()))?;
@@ -168,10 +175,37 @@ impl Host {
             RouteOp::Default { .. } => {
                 space.routes.insert(via.is_ipv4(), route);
             }
-            RouteOp::DeleteDefault { .. } | RouteOp::Loopback { .. } => {
+            RouteOp::DeleteDefault { .. }
+            | RouteOp::Loopback { .. }
+            | RouteOp::Names { .. }
+            | RouteOp::DeleteNames { .. } => {
                 if space.routes.get(&via.is_ipv4()) == Some(&route) {
                     space.routes.remove(&via.is_ipv4());
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// The route to 127.0.0.11: one in a namespace, which goes with its link.
+    fn names_route(
+        &mut self,
+        netns: &Netns,
+        link: &IfName,
+        source: Ipv4Addr,
+        set: bool,
+    ) -> Result<(), Refusal> {
+        let links = &mut self.space(netns)?.links;
+        let found = links.get(link.as_str()).ok_or_else(|| Refusal::NoLink(link.to_string()))?;
+        if set && !found.up {
+            return Err(Refusal::Not(format!("{link} is down")));
+        }
+        for (name, there) in links.iter_mut() {
+            match name.as_str() == link.as_str() {
+                true if set => drop(there.sysctls.insert(NAMES_ROUTE.to_owned(), source.to_string())),
+                // Set, it replaces the one by another link.
+                other if set || other => drop(there.sysctls.remove(NAMES_ROUTE)),
+                _ => {}
             }
         }
         Ok(())

@@ -282,6 +282,7 @@ impl World {
             first,
             routes: (before, self.routes(&sandbox)),
             announce: joining.reused,
+            names: self.switches.bridge_filter != BridgeFilter::Impossible,
             sysctls: &options.sysctls,
             published: (earlier.published(container), self.published(container)),
         })
@@ -386,7 +387,7 @@ impl World {
         let mark = resolver::mark(name, id.short());
         let files = vec![
             (format!("/etc/netns/{name}/resolv.conf"), format!("{mark}\nnameserver 192.0.2.53\n")),
-            (format!("/etc/netns/{name}/hosts"), resolver::hosts(&mark, name, name, addresses, &[])),
+            (format!("/etc/netns/{name}/hosts"), resolver::hosts(&mark, name, name, addresses, &[], &[])),
         ];
         let place = NetnsPlace::Named(name.into());
         let plan = sandbox::name(name, netns, &files);

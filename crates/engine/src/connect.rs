@@ -407,13 +407,13 @@ impl Request<'_> {
             });
         }
         let mut known = Candidates::of(at.tx, sandbox)?;
-        let first = known.0.is_empty();
+        let first = known.standing.is_empty();
         let wanted = self.spec.ifname.clone().or_else(|| options.ifname.clone());
         let home = Home {
             sandbox: Some(&sandbox.id),
             name: sandbox.name.to_string(),
             netns: &self.target.netns,
-            endpoints: known.0.iter().map(|(endpoint, _)| endpoint).collect(),
+            endpoints: known.standing.iter().map(|(endpoint, _)| endpoint).collect(),
             before: &[],
             // Nothing is in the namespace of a container that does not run yet but what the records say.
             imagined: sandbox.status == Status::Created,
@@ -425,7 +425,7 @@ impl Request<'_> {
         if !segment::is_laid(at.tx, &network, number)? && !at.rehearsing {
             return Err(EngineError::NeedsSegment(Box::new((network, number))));
         }
-        let guarded = guard::decide(at, self.instance, sandbox, &network, &options)?;
+        let filtered = guard::decide(at, self.instance, sandbox, &network, &options)?;
         let endpoint = Endpoint {
             id: self.id.clone(),
             network: network.id.clone(),
@@ -437,7 +437,7 @@ impl Request<'_> {
             v6: addresses.v6,
             gw_priority: self.spec.gw_priority,
             aliases: self.spec.aliases.clone(),
-            guarded,
+            guarded: filtered.guarded,
             created: now(),
             state: EndpointState::Attached,
         };
@@ -456,6 +456,7 @@ impl Request<'_> {
             first,
             routes: (before, after),
             announce: addresses.announce,
+            names: filtered.names,
             sysctls: &options.sysctls,
             published: (
                 former.published(&self.target.sandbox.ports, self.host),
@@ -588,35 +589,40 @@ fn not_connected(container: &ContainerRef, network: &Network) -> EngineError {
 
 /// A sandbox's endpoints, with their networks: those whose gateways stand for election as its default routes.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Candidates(Vec<(Endpoint, Network)>);
+pub(crate) struct Candidates {
+    standing: Vec<(Endpoint, Network)>,
+    /// Whether names can be asked for at 127.0.0.11.
+    names: bool,
+}
 
 impl Candidates {
     /// Those of a sandbox, without the ones that are on their way out.
     pub(crate) fn of(tx: &Tx<'_>, sandbox: &Sandbox) -> Result<Self, EngineError> {
-        let mut candidates = Vec::new();
+        let mut standing = Vec::new();
         for endpoint in tx.endpoints_of_sandbox(&sandbox.id)? {
             let staying = endpoint.state == EndpointState::Attached;
             if let (true, Some(network)) = (staying, tx.network(&endpoint.network)?) {
-                candidates.push((endpoint, network));
+                standing.push((endpoint, network));
             }
         }
-        Ok(Self(candidates))
+        Ok(Self { standing, names: guard::names_at_loopback(tx)? })
     }
 
     fn add(&mut self, endpoint: &Endpoint, network: &Network) {
-        self.0.push((endpoint.clone(), network.clone()));
+        self.standing.push((endpoint.clone(), network.clone()));
     }
 
     fn remove(&mut self, id: &EndpointId) {
-        self.0.retain(|(endpoint, _)| endpoint.id != *id);
+        self.standing.retain(|(endpoint, _)| endpoint.id != *id);
     }
 
     pub(crate) fn borrowed(&self) -> Vec<(&Endpoint, &Network)> {
-        self.0.iter().map(|(endpoint, network)| (endpoint, network)).collect()
+        self.standing.iter().map(|(endpoint, network)| (endpoint, network)).collect()
     }
 
     fn elect(&self) -> DefaultRoutes {
-        elect(&self.borrowed())
+        let elected = elect(&self.borrowed());
+        DefaultRoutes { names: elected.names.filter(|_| self.names), ..elected }
     }
 }
 
@@ -674,7 +680,11 @@ impl Engine {
         for error in self.executor.run_all(&plan.steps) {
             self.warn(format!("{}: {}", error, error.source));
         }
-        Ok(self.store.transaction(|tx| clean(tx, &Subject::Endpoint(endpoint.id.clone())))?)
+        let subject = Subject::Endpoint(endpoint.id.clone());
+        let notices = self.notices(&subject);
+        self.store.transaction(|tx| clean(tx, &subject))?;
+        self.tell(notices, false);
+        Ok(())
     }
 
     /// The steps that keep published ports from leading to an endpoint that is gone.
@@ -688,7 +698,7 @@ impl Engine {
         if let Some(sandbox) = sandbox {
             let mut after = before.clone();
             // Of somebody else's namespace nothing is left.
-            after.0.retain(|(other, _)| sandbox.is_ours() && other.id != endpoint.id);
+            after.standing.retain(|(other, _)| sandbox.is_ours() && other.id != endpoint.id);
             let (before, after) =
                 (before.published(&sandbox.ports, &host), after.published(&sandbox.ports, &host));
             let name = sandbox.name.as_str();

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use pontoon_kernel::control::ControlError;
 use pontoon_kernel::error::KernelError;
 use pontoon_kernel::execute::{ExecuteError, Refusal};
 use pontoon_kernel::lock::LockError;
@@ -294,6 +295,16 @@ pub enum EngineError {
     /// A process cannot be started or watched.
     #[error(transparent)]
     Spawn(#[from] SpawnError),
+    /// The daemon cannot be asked.
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    /// The daemon is of another version.
+    #[error("the daemon's answer is not understood")]
+    DaemonSpeech {
+        /// How.
+        #[source]
+        source: serde_json::Error,
+    },
 }
 
 /// Why a network cannot be what it was asked to be.
@@ -408,6 +419,7 @@ impl Diagnose for EngineError {
             Self::NotOnANetwork(_) => "on-no-network",
             Self::NothingToPublish(_) => "nothing-to-publish",
             Self::NoFamily { .. } => "no-such-family",
+            Self::DaemonSpeech { .. } => "daemon-not-understood",
             other => other.inner().map_or("error", |inner| inner.code()),
         }
     }
@@ -477,6 +489,9 @@ impl Diagnose for EngineError {
                 Some("choose another com.docker.network.bridge.name, or leave it out".into())
             }
             Self::NoFamily { family: "IPv6", .. } => Some("create the network with --ipv6".into()),
+            Self::DaemonSpeech { .. } => {
+                Some("it may be of another version: `pontoon daemon stop`, and it is started anew".into())
+            }
             other => other.inner().and_then(Diagnose::hint),
         }
     }
@@ -510,6 +525,7 @@ impl EngineError {
             Self::Refusal(error) => error,
             Self::Execute(error) => error,
             Self::Spawn(error) => error,
+            Self::Control(error) => error,
             Self::Probe(error) => error,
             Self::Sysctl(error) => error,
             Self::Port(error) => error,

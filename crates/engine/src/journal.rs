@@ -75,6 +75,11 @@ impl Engine {
         commit: impl FnOnce(&Tx<'_>, &T) -> Result<(), EngineError>,
     ) -> Result<Outcome<T>, EngineError> {
         let Prepared { value, plan, subject, recovery, .. } = prepared;
+        let notices = self.notices(&subject);
+        if recovery == Recovery::Finish {
+            // Before an address is free, nobody is told of it any more.
+            self.tell(notices.clone(), false);
+        }
         self.checkpoints.pass();
         let done = match recovery {
             Recovery::Undo => self.executor.run(&plan.steps),
@@ -92,6 +97,9 @@ impl Engine {
                     self.take_back(owned, &plan, &subject)?;
                 }
                 committed?;
+                if recovery == Recovery::Undo {
+                    self.tell(notices, true);
+                }
                 self.checkpoints.pass();
                 Ok(Outcome { value, plan })
             }
@@ -111,6 +119,7 @@ impl Engine {
         plan: &Plan,
         subject: &Subject,
     ) -> Result<(), EngineError> {
+        let notices = self.notices(subject);
         let resisting = self.executor.run_all(&plan.undo().steps);
         for error in &resisting {
             self.warnings
@@ -118,6 +127,7 @@ impl Engine {
         }
         if resisting.is_empty() {
             self.forget(owned.0, subject)?;
+            self.tell(notices, false);
         }
         Ok(())
     }

@@ -16,6 +16,7 @@ mod guard;
 mod interface;
 mod journal;
 pub mod network;
+pub mod notice;
 pub mod observe;
 pub mod prune;
 pub mod publish;

@@ -51,6 +51,7 @@ impl Engine {
             return Ok(());
         }
         self.end_unnoted(&seen)?;
+        let notices = self.notices(&seen.subject);
         let plan = Plan { steps: seen.steps };
         let plan = match seen.on_recovery {
             Recovery::Undo => plan.undo(),
@@ -61,7 +62,9 @@ impl Engine {
         match resisting.first() {
             None => {
                 self.warn(format!("an interrupted command was {word}: {}", seen.what));
-                self.forget(id, &seen.subject)
+                self.forget(id, &seen.subject)?;
+                self.tell(notices, false);
+                Ok(())
             }
             Some(error) => {
                 self.warn(format!(

@@ -23,6 +23,9 @@ pub struct Root {
     pub instance: Instance,
     /// The folder that `--root` named.
     pub given: Option<PathBuf>,
+    /// The program to start as the daemon where a network needs names and none runs; without one, the caller looks after
+    /// that.
+    pub daemon: Option<PathBuf>,
     config: PathBuf,
 }
 
@@ -30,7 +33,7 @@ impl Root {
     /// The default instance: `/var/lib/pontoon` and `/run/pontoon`.
     pub fn host() -> Self {
         let dirs = Dirs { lib: "/var/lib/pontoon".into(), run: "/run/pontoon".into() };
-        Self { dirs, instance: Instance::host(), given: None, config: CONFIG.into() }
+        Self { dirs, instance: Instance::host(), given: None, daemon: None, config: CONFIG.into() }
     }
 
     /// An instance with all of its state in `folder`, which need not exist.
@@ -49,7 +52,7 @@ impl Root {
         let instance = Instance::with_root(&folder.to_string_lossy());
         let own = folder.join("config.toml");
         let config = if own.exists() { own } else { CONFIG.into() };
-        Ok(Self { dirs, instance, given: Some(folder), config })
+        Ok(Self { dirs, instance, given: Some(folder), daemon: None, config })
     }
 
     /// The folder for what a container writes and what is kept about it.

@@ -5,7 +5,6 @@
 //! after the answer, by a fork: the kernel takes 22 ms to let go of a namespace's links, and nobody should wait.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::path::Path;
 
 use pontoon_kernel::mount::Propagation;
@@ -20,12 +19,12 @@ use pontoon_plan::{Plan, sandbox as naming};
 use pontoon_store::{Recovery, Subject};
 
 use crate::connect::{ConnectSpec, Connected, Joining, Ports};
-use crate::furnish::{MADE, NETNS_FILES, environment, files, hostname, netns_files, resolv_conf};
+use crate::furnish::{Around, MADE, NETNS_FILES, environment, files, hostname, netns_files, resolv_conf};
 use crate::journal::{Owned, Prepared, random};
 use crate::resolve::{self, Target};
 use crate::teardown::finish_behind;
 use crate::time::now;
-use crate::{Engine, EngineError, Mode, Outcome};
+use crate::{Engine, EngineError, Mode, Outcome, guard};
 
 /// What `--network` was given.
 #[derive(Debug, Clone)]
@@ -73,6 +72,7 @@ pub struct RunSpec {
 pub(crate) struct Ready {
     pub(crate) sandbox: Sandbox,
     connected: Vec<Connected>,
+    around: Around,
     pub(crate) netns: Option<OpenNetns>,
     pub(crate) plan: Plan,
     pub(crate) owned: Owned,
@@ -176,11 +176,10 @@ impl Engine {
             let (connected, attachments) =
                 Self::prepare_attachments(&instance, at, &mut target, networks, ports)?;
             let sandbox = target.sandbox;
-            let addresses: Vec<IpAddr> =
-                connected.iter().flat_map(|one| one.endpoint.addresses().collect::<Vec<_>>()).collect();
+            let around = Around::of(&connected, guard::names_at_loopback(at.tx)?);
             let mut plan = Plan::default();
             if let Some(pinned) = &sandbox.pinned {
-                let files = netns_files(pinned, &sandbox, &addresses);
+                let files = netns_files(pinned, &sandbox, &around);
                 plan.append(naming::name(pinned, sandbox.netns, &files));
                 if connected.is_empty() {
                     plan.append(naming::loopback(&target.netns, sandbox.name.as_str()));
@@ -189,7 +188,8 @@ impl Engine {
             plan.append(attachments);
             let subject = Subject::Sandbox(sandbox.id.clone());
             let what = format!("run {}", sandbox.name);
-            Ok(Prepared { value: (sandbox, connected), plan, subject, recovery: Recovery::Undo, what })
+            let value = (sandbox, connected, around);
+            Ok(Prepared { value, plan, subject, recovery: Recovery::Undo, what })
         };
         if self.mode == Mode::DryRun {
             let outcome = self.change(prepare, |_, _| Ok(()))?;
@@ -215,7 +215,7 @@ impl Engine {
                 return Err(error);
             }
         };
-        let Prepared { value: (sandbox, connected), plan, subject, .. } = prepared;
+        let Prepared { value: (sandbox, connected, around), plan, subject, .. } = prepared;
         self.checkpoints.pass();
         if let Err(error) = self.executor.run(&plan.steps) {
             self.executor.release(sandbox.netns);
@@ -223,7 +223,10 @@ impl Engine {
             return Err(error.into());
         }
         self.heed_firewalls(connected.iter().map(|connected| &connected.network));
-        Ok(Ready { sandbox, connected, netns, plan, owned })
+        // The process may look for others at once.
+        let notices = self.notices(&subject);
+        self.tell(notices, true);
+        Ok(Ready { sandbox, connected, around, netns, plan, owned })
     }
 
     /// Starts the process in what was set up, and notes that it runs. What fails is taken back.
@@ -259,10 +262,9 @@ impl Engine {
             _ => None,
         };
         let sandbox = &ready.sandbox;
-        let addresses: Vec<IpAddr> =
-            ready.connected.iter().flat_map(|one| one.endpoint.addresses().collect::<Vec<_>>()).collect();
+        let around = &ready.around;
         let host = sandbox.mode == NetworkMode::Host;
-        let (resolv_conf, no_server) = resolv_conf(sandbox);
+        let (resolv_conf, no_server) = resolv_conf(sandbox, around);
         if no_server && !host && !ready.connected.is_empty() {
             self.warn(
                 "no name server that a container can reach is known: names will not resolve (give --dns)",
@@ -276,7 +278,7 @@ impl Engine {
             hostname: (!host || spec.process.hostname != String::new())
                 .then(|| sandbox.process.hostname.clone()),
             propagation: Propagation::default(),
-            files: if host { Files::default() } else { files(sandbox, resolv_conf, &addresses) },
+            files: if host { Files::default() } else { files(sandbox, resolv_conf, around) },
             fresh_sysfs: !host,
             root: sandbox.process.rootfs.clone(),
             stdio,
@@ -393,7 +395,7 @@ impl Engine {
     }
 }
 
-type PreparedRun = Prepared<(Sandbox, Vec<Connected>)>;
+type PreparedRun = Prepared<(Sandbox, Vec<Connected>, Around)>;
 
 /// Runs a container in the foreground and returns its exit code when it has ended. `warn` is told, before the process
 /// starts or the error is returned, what went differently.

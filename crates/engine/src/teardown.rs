@@ -12,7 +12,7 @@ use pontoon_plan::{Plan, sandbox as naming};
 use pontoon_store::{JournalEntry, Recovery, Subject, Tx};
 
 use crate::connect::Candidates;
-use crate::furnish::netns_files;
+use crate::furnish::{Around, netns_files};
 use crate::journal::Owned;
 use crate::publish::PortHost;
 use crate::recover::forget_sandbox;
@@ -29,6 +29,7 @@ impl Engine {
         owned: Owned,
     ) -> Result<Option<Plan>, EngineError> {
         let instance = self.instance().clone();
+        let notices = self.notices(&Subject::Sandbox(id.clone()));
         let planned = self.store.transaction(|tx| -> Result<_, EngineError> {
             let Some(mut sandbox) = tx.sandbox(id)? else { return Ok(None) };
             let leaving = |endpoint: &Endpoint| endpoint.state == EndpointState::Detaching;
@@ -68,6 +69,7 @@ impl Engine {
             // Nobody can ask for its output any more; if it stays on the disk, that harms nobody.
             let _ = std::fs::remove_dir_all(self.root.container(id.as_str()));
         }
+        self.tell(notices, false);
         Ok(planned)
     }
 
@@ -127,9 +129,7 @@ fn teardown(instance: &pontoon_plan::Instance, tx: &Tx<'_>, sandbox: &Sandbox) -
     let (before, after) = (known.published(&sandbox.ports, &host), Published::default());
     publish::change(&mut plan, instance, sandbox.name.as_str(), &before, &after);
     let mut vanishing = Vec::new();
-    let mut addresses = Vec::new();
     for endpoint in tx.endpoints_of_sandbox(&sandbox.id)? {
-        addresses.extend(endpoint.addresses());
         let Some(network) = tx.network(&endpoint.network)? else { continue };
         plan.append(pontoon_plan::endpoint::forget_neighbours(&network, &endpoint, sandbox.name.as_str()));
         let (name, mark) = (endpoint.host_ifname.clone(), instance.endpoint_mark(&endpoint));
@@ -147,7 +147,7 @@ fn teardown(instance: &pontoon_plan::Instance, tx: &Tx<'_>, sandbox: &Sandbox) -
         plan.append(crate::cable::removal(instance, &cable, other, &sandboxes).0);
     }
     if let Some(pinned) = &sandbox.pinned {
-        plan.append(naming::forget(pinned, sandbox.netns, &netns_files(pinned, sandbox, &addresses)));
+        plan.append(naming::forget(pinned, sandbox.netns, &netns_files(pinned, sandbox, &Around::default())));
     }
     plan.steps.extend(vanishing);
     Ok(plan)

@@ -117,6 +117,18 @@ impl Store {
         Ok(done)
     }
 
+    /// A number that changes with whatever anybody else writes; what this store writes itself does not change it.
+    ///
+    /// Source: <https://www.sqlite.org/pragma.html#pragma_data_version>.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be read.
+    pub fn version(&self) -> Result<i64, StoreError> {
+        let version = self.connection.query_row("PRAGMA data_version", [], |row| row.get(0));
+        version.map_err(StoreError::statement("ask for the version"))
+    }
+
     /// Keeps every other writer out until the guard is dropped, across transactions of this store and what is done
     /// to the kernel between them.
     ///

@@ -3,6 +3,7 @@
 use std::io;
 
 use pontoon_model::Diagnose;
+use pontoon_model::diagnose::with_causes;
 
 use crate::output;
 
@@ -79,21 +80,6 @@ impl<E: Diagnose> From<E> for Failure {
     fn from(error: E) -> Self {
         Self { reports: vec![Report { message: with_causes(&error), hint: error.hint() }], code: 1 }
     }
-}
-
-/// An error and its causes, but for those that repeat what is said already.
-pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut message = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let text = cause.to_string();
-        if !message.contains(&text) {
-            message.push_str(": ");
-            message.push_str(&text);
-        }
-        source = cause.source();
-    }
-    message
 }
 
 /// Does one thing for each name, also when it fails for some; tells of all that failed.

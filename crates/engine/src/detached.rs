@@ -1,6 +1,7 @@
 //! Detached containers: a fork of the command stays behind and keeps them.
 
 use pontoon_kernel::process::{ExitStatus, Message, SpawnError, Stdio, stay_behind};
+use pontoon_model::diagnose::with_causes;
 use pontoon_model::{Diagnose, SandboxId};
 
 use crate::furnish::create_log;
@@ -51,13 +52,7 @@ pub struct StartFailure {
 
 impl StartFailure {
     fn of(error: &EngineError) -> Self {
-        let mut message = error.to_string();
-        let mut source = std::error::Error::source(error);
-        while let Some(cause) = source {
-            message.push_str(": ");
-            message.push_str(&cause.to_string());
-            source = cause.source();
-        }
+        let message = with_causes(error);
         Self { message, code: error.code().to_owned(), hint: error.hint(), exit_code: exit_code(error) }
     }
 }

@@ -10,7 +10,8 @@ use std::time::Duration;
 use pontoon_kernel::control::{ControlError, Conversation, Listener};
 use pontoon_kernel::lock::FileLock;
 use pontoon_kernel::process::start_service;
-use pontoon_model::{Diagnose as _, NetworkId, SandboxId};
+use pontoon_model::diagnose::as_warning;
+use pontoon_model::{NetworkId, SandboxId};
 use pontoon_store::{StoreError, Subject, Tx};
 
 use crate::{Engine, EngineError, Mode, Root};
@@ -38,6 +39,8 @@ pub enum Request {
     Status,
     /// To end.
     Stop,
+    /// To end if it was started on demand and nobody needs it.
+    Rest,
 }
 
 /// What the daemon answers.
@@ -45,6 +48,9 @@ pub enum Request {
 pub struct Answer {
     /// What of the request's subject is not as it should be, in sentences; a second line is a hint.
     pub warnings: Vec<String>,
+    /// That it is about to end.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub resting: bool,
     /// How it is, where that was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<serde_json::Value>,
@@ -98,18 +104,7 @@ impl Engine {
         };
         match answered {
             Ok(answer) => self.warnings.extend(answer.warnings),
-            Err(error) => {
-                let mut warning = format!("names may not resolve yet: {error}");
-                let mut source = std::error::Error::source(&error);
-                while let Some(cause) = source {
-                    warning.push_str(&format!(": {cause}"));
-                    source = cause.source();
-                }
-                if let Some(hint) = error.hint() {
-                    warning.push_str(&format!("\n{hint}"));
-                }
-                self.warn(warning);
-            }
+            Err(error) => self.warn(as_warning("names may not resolve yet", &error)),
         }
     }
 }
@@ -162,6 +157,19 @@ fn notices(tx: &Tx<'_>, subject: &Subject) -> Result<Vec<Notice>, StoreError> {
         }
     }
     Ok(Vec::new())
+}
+
+/// Lets a daemon go that was started on demand and that nobody needs any more, and waits a moment until it is gone.
+pub(crate) fn rest(root: &Root) {
+    const ENDING: Duration = Duration::from_secs(2);
+    // Where none runs, or it does not listen, nothing is to be done.
+    let Ok(conversation) = Conversation::connect(&socket(root)) else { return };
+    let message = serde_json::to_vec(&Request::Rest).expect("requests have no keys but strings");
+    let resting = |answer: Vec<u8>| serde_json::from_slice(&answer).is_ok_and(|answer: Answer| answer.resting);
+    if conversation.send(&message).is_ok() && conversation.receive(PATIENCE).is_ok_and(resting) {
+        // It says nothing more, and then it is gone.
+        let _ = conversation.receive(ENDING);
+    }
 }
 
 /// Whether nobody listens at the daemon's socket.

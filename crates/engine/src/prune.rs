@@ -14,7 +14,7 @@ use pontoon_store::{Subject, Tx};
 use crate::furnish::{MADE, NETNS_FILES};
 use crate::network::{kept, user_rules};
 use crate::recover::clean;
-use crate::{Engine, EngineError, Mode, Outcome, resolve, segment};
+use crate::{Engine, EngineError, Mode, Outcome, notice, resolve, segment};
 
 impl Engine {
     /// Removes the networks that no container is on and that `wanted` agrees to; the default network stays.
@@ -91,6 +91,9 @@ impl Engine {
             let released = self.release_firewalls()?;
             gone.extend(released.value.places.into_iter().map(|place| format!("rules in {place}")));
             plan.append(released.plan);
+        }
+        if self.mode == Mode::Apply {
+            notice::rest(&self.root);
         }
         drop(guard);
         Ok(Outcome { value: gone, plan })

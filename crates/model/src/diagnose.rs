@@ -21,3 +21,24 @@ pub fn near<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Ve
     scored.sort_by(|left, right| right.0.total_cmp(&left.0).then(left.1.cmp(right.1)));
     scored.into_iter().take(3).map(|(_, candidate)| candidate).collect()
 }
+
+/// An error and its causes in one line, but for those that repeat what is said already.
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut message = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        if !message.contains(&text) {
+            message.push_str(": ");
+            message.push_str(&text);
+        }
+        source = cause.source();
+    }
+    message
+}
+
+/// [`with_causes`] as a warning: what a person can do about it is in a second line.
+pub fn as_warning(what: &str, error: &impl Diagnose) -> String {
+    let hint = error.hint().map_or_else(String::new, |hint| format!("\n{hint}"));
+    format!("{what}: {}{hint}", with_causes(error))
+}

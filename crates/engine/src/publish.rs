@@ -190,7 +190,7 @@ impl Engine {
             wanted.entry((spec.address, spec.protocol)).or_default().extend(ports);
         }
         for ((address, protocol), ports) in wanted {
-            match check(address, protocol, ports) {
+            match self.store.read(|tx| check(tx, address, protocol, ports)) {
                 // A plan to look at need not fail for what its reader may not do.
                 Err(EngineError::Probe(PortError::Denied { .. })) if self.mode == Mode::DryRun => {}
                 checked => checked?,
@@ -264,12 +264,13 @@ fn binding(network: &Network) -> Option<IpAddr> {
 
 /// Refuses ports that another program has.
 fn check(
+    tx: &Tx<'_>,
     address: Option<IpAddr>,
     protocol: Protocol,
     ports: impl IntoIterator<Item = u16>,
 ) -> Result<(), EngineError> {
     for port in Prober::new(address, protocol).taken(ports)? {
-        let holders = in_the_way(address, protocol, port)?;
+        let holders = in_the_way(tx, address, protocol, port)?;
         if !holders.is_empty() {
             return Err(EngineError::PortInUse { port, protocol, holders });
         }
@@ -278,23 +279,31 @@ fn check(
 }
 
 /// Programs whose sockets would not get what is sent to a port any more. A connection that uses the port is not in the
-/// way: its packets are known to belong to it.
-fn in_the_way(address: Option<IpAddr>, protocol: Protocol, port: u16) -> Result<Vec<Holder>, EngineError> {
-    let waits = |holder: &Holder| matches!(holder.state, State::Listen | State::Close | State::BoundInactive);
-    Ok(port::holders(address, protocol, port)?.into_iter().filter(waits).collect())
+/// way: its packets are known to belong to it; nor is what listens on our own bridges alone, where the daemon is asked for
+/// names.
+fn in_the_way(
+    tx: &Tx<'_>,
+    address: Option<IpAddr>,
+    protocol: Protocol,
+    port: u16,
+) -> Result<Vec<Holder>, EngineError> {
+    let mut holders = port::holders(address, protocol, port)?;
+    holders.retain(|holder| matches!(holder.state, State::Listen | State::Close | State::BoundInactive));
+    if holders.iter().any(|holder| holder.device.is_some()) {
+        let networks = tx.networks()?;
+        let ours = |device: &String| networks.iter().any(|network| network.bridge_name.as_str() == device);
+        holders.retain(|holder| !holder.device.as_ref().is_some_and(ours));
+    }
+    Ok(holders)
 }
 
-/// Programs of the host that wait on a port which a container has published: what they were to get goes to the container.
-///
-/// # Errors
-///
-/// If the kernel does not tell.
-pub fn shadowed(sandbox: &Sandbox) -> Result<Vec<(u16, Holder)>, EngineError> {
+/// See [`Reader::shadowed`](crate::report::Reader::shadowed).
+pub(crate) fn shadowed(tx: &Tx<'_>, sandbox: &Sandbox) -> Result<Vec<(u16, Holder)>, EngineError> {
     let mut found = Vec::new();
     for one in &sandbox.ports {
         let mut prober = Prober::new(one.address, one.protocol);
         for port in prober.taken(one.pairs().map(|(port, _)| port))? {
-            let holders = in_the_way(one.address, one.protocol, port)?;
+            let holders = in_the_way(tx, one.address, one.protocol, port)?;
             found.extend(holders.into_iter().map(|holder| (port, holder)));
         }
     }
@@ -324,7 +333,7 @@ pub(crate) fn choose(
             HostPorts::Exactly(first) => {
                 if bound {
                     let ports = spec.at(first).pairs().map(|(port, _)| port);
-                    check(spec.address, spec.protocol, ports)?;
+                    check(tx, spec.address, spec.protocol, ports)?;
                 }
                 take(spec.at(first))?;
             }

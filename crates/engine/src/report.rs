@@ -8,13 +8,14 @@ pub mod stats;
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 
+use pontoon_kernel::port::Holder;
 use pontoon_model::endpoint::Cable;
 use pontoon_model::network::Driver;
 use pontoon_model::sandbox::Status;
 use pontoon_model::{Diagnose, Endpoint, Network, Sandbox};
 use pontoon_store::{Store, StoreError, Tx};
 
-use crate::{EngineError, Root, network as networks, resolve};
+use crate::{EngineError, Root, network as networks, publish, resolve};
 
 /// The state of an instance, for reading. Makes nothing, repairs nothing and needs no privilege but to read it.
 #[derive(Debug)]
@@ -95,6 +96,16 @@ impl Reader {
         work: impl FnOnce(&Tx<'_>) -> Result<T, EngineError>,
     ) -> Result<T, ReportError> {
         Ok(self.store.as_ref().map_or_else(|| Ok(T::default()), |store| store.read(work))?)
+    }
+
+    /// Programs of the host that wait on a port which a container has published: what they were to get goes to the
+    /// container.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel does not tell, or the state cannot be read.
+    pub fn shadowed(&self, sandbox: &Sandbox) -> Result<Vec<(u16, Holder)>, ReportError> {
+        self.read(|tx| publish::shadowed(tx, sandbox))
     }
 
     /// All networks by name, with those that are always there.

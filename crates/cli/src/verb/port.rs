@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use pontoon_engine::publish::shadowed;
 use pontoon_engine::report::port::mappings;
 use pontoon_model::publish::ExposedPorts;
 
@@ -42,7 +41,7 @@ impl Port {
                 None => output::line(mapping)?,
             }
         }
-        for (port, holder) in shadowed(&sandbox)? {
+        for (port, holder) in reader.shadowed(&sandbox)? {
             output::warning(&format!(
                 "{holder} listens on port {port} as well; connections go to {}",
                 sandbox.name

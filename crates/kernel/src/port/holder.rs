@@ -26,6 +26,8 @@ pub struct Holder {
     pub uid: u32,
     /// The address that the socket has.
     pub address: IpAddr,
+    /// The link that it is bound to: it gets nothing that comes in by another.
+    pub device: Option<String>,
     /// The number of the socket's file; 0 if it has none any more.
     pub inode: u32,
     /// What the socket does.
@@ -41,7 +43,8 @@ impl fmt::Display for Holder {
             (None, Some(pid)) => write!(f, "pid {pid}")?,
             _ => write!(f, "a process of user {} that cannot be seen from here", self.uid)?,
         }
-        write!(f, " at {}", self.address)
+        write!(f, " at {}", self.address)?;
+        self.device.as_ref().map_or(Ok(()), |device| write!(f, " on {device}"))
     }
 }
 
@@ -125,6 +128,7 @@ fn with_processes(sockets: &[InetSocket]) -> Vec<Holder> {
             name,
             uid: socket.uid,
             address: socket.local.ip().to_canonical(),
+            device: device(socket.link),
             inode: socket.inode,
             state: socket.state,
         };
@@ -135,6 +139,13 @@ fn with_processes(sockets: &[InetSocket]) -> Vec<Holder> {
     }
     holders.sort_by_key(|holder| (holder.pid.is_none(), holder.pid, holder.inode));
     holders
+}
+
+/// A link's name, of one that is still there. Source: netdevice(7), `SIOCGIFNAME`.
+fn device(index: u32) -> Option<String> {
+    let index = std::num::NonZeroU32::new(index)?;
+    let any = rustix::net::socket(rustix::net::AddressFamily::UNIX, rustix::net::SocketType::DGRAM, None).ok()?;
+    rustix::net::netdevice::index_to_name(&any, index.get()).ok()
 }
 
 /// The processes that have each socket open, as far as they can be seen: pid and name.
@@ -204,10 +215,13 @@ mod tests {
             name: Some("nginx".into()),
             uid: 33,
             address: [0; 4].into(),
+            device: None,
             inode: 7,
             state: State::Listen,
         };
         assert_eq!(holder.to_string(), "nginx (pid 812) at 0.0.0.0");
+        let bound = Holder { device: Some("virbr0".into()), ..holder.clone() };
+        assert_eq!(bound.to_string(), "nginx (pid 812) at 0.0.0.0 on virbr0");
         let unseen = Holder { pid: None, name: None, ..holder.clone() };
         assert_eq!(unseen.to_string(), "a process of user 33 that cannot be seen from here at 0.0.0.0");
         let ended = Holder { state: State::TimeWait, ..unseen };

@@ -1,6 +1,7 @@
 //! Expressions that nf_tables statements do not cover: the extensions of iptables, and what only the kernel knows.
 
 use pontoon_netlink::wire::{Attr, Attrs};
+use pontoon_nft::syntax::{PortSide, protocol};
 
 use crate::matching::status;
 use crate::packet::{Interface, Packet};
@@ -66,22 +67,73 @@ fn iptables_target(name: &str) -> Effect {
 fn iptables_match(packet: &Packet, name: &str, revision: u32, info: &[u8]) -> Truth {
     match name {
         "comment" => Truth::True,
-        "tcp" => tcp(info),
+        "tcp" if packet.protocol == protocol::TCP => tcp(packet, info),
+        "udp" if packet.protocol == protocol::UDP => udp(packet, info),
+        "multiport" if revision == 1 => multiport(packet, info).unwrap_or(Truth::Unknown),
         "conntrack" if revision >= 2 => conntrack(packet, info).unwrap_or(Truth::Unknown),
         "state" => state(packet, info),
         "addrtype" if revision == 1 => addrtype(packet, info).unwrap_or(Truth::Unknown),
-        "icmp" | "icmp6" | "udp" | "sctp" | "dccp" => Truth::False,
+        "icmp" | "icmp6" | "tcp" | "udp" | "sctp" | "dccp" => Truth::False,
         _ => Truth::Unknown,
     }
 }
 
-/// `struct xt_tcp`: of ports and flags nothing is known, so it matches all or nobody knows.
+/// `struct xt_tcp`: ports, an option and flags, of which nothing is known, and what is inverted.
 ///
 /// Source: include/uapi/linux/netfilter/xt_tcpudp.h.
-fn tcp(info: &[u8]) -> Truth {
-    /// All source ports, all destination ports, no option, no flags, nothing inverted.
-    const ANY: [u8; 12] = [0, 0, 0xff, 0xff, 0, 0, 0xff, 0xff, 0, 0, 0, 0];
-    if info.starts_with(&ANY) { Truth::True } else { Truth::Unknown }
+fn tcp(packet: &Packet, info: &[u8]) -> Truth {
+    let Some([ports @ .., option, mask, flags, inverted]) = info.first_chunk::<12>() else {
+        return Truth::Unknown;
+    };
+    let plain = [*option, *mask, *flags] == [0; 3];
+    both_ports(packet, ports, *inverted).and(if plain { Truth::True } else { Truth::Unknown })
+}
+
+/// `struct xt_udp`
+fn udp(packet: &Packet, info: &[u8]) -> Truth {
+    match info.first_chunk::<9>() {
+        Some([ports @ .., inverted]) => both_ports(packet, ports, *inverted),
+        None => Truth::Unknown,
+    }
+}
+
+/// The ports with which both structures begin.
+fn both_ports(packet: &Packet, bytes: &[u8], inverted: u8) -> Truth {
+    /// `XT_TCP_INV_SRCPT` and `XT_UDP_INV_SRCPT`, and the same for the destination.
+    const SIDES: [(usize, PortSide, u8); 2] = [(0, PortSide::Source, 1), (4, PortSide::Destination, 2)];
+    Truth::all(SIDES.map(|(at, side, flag)| match (word(bytes, at), word(bytes, at + 2)) {
+        (Some(first), Some(last)) => packet.port(side).within(first, last).negated(inverted & flag != 0),
+        _ => Truth::Unknown,
+    }))
+}
+
+/// `struct xt_multiport_v1`. Source: include/uapi/linux/netfilter/xt_multiport.h.
+fn multiport(packet: &Packet, info: &[u8]) -> Option<Truth> {
+    const MOST: usize = 15;
+    /// After flags, a count, ports and a byte for each of them.
+    const INVERT: usize = 2 + MOST * 2 + MOST;
+    let sides: &[PortSide] = match info.first()? {
+        0 => &[PortSide::Source],
+        1 => &[PortSide::Destination],
+        _ => &[PortSide::Source, PortSide::Destination],
+    };
+    let count = usize::from(*info.get(1)?).min(MOST);
+    let mut found = Truth::False;
+    let mut index = 0;
+    while index < count {
+        let first = word(info, 2 + index * 2)?;
+        // A port with this mark begins a range, which the next one ends.
+        let is_range = *info.get(2 + MOST * 2 + index)? != 0;
+        index += usize::from(is_range);
+        let last = word(info, 2 + index * 2)?;
+        found = found.or(Truth::any(sides.iter().map(|side| packet.port(*side).within(first, last))));
+        index += 1;
+    }
+    Some(found.negated(*info.get(INVERT)? != 0))
+}
+
+fn word(bytes: &[u8], at: usize) -> Option<u16> {
+    Some(u16::from_ne_bytes(bytes.get(at..at + 2)?.try_into().ok()?))
 }
 
 /// `struct xt_addrtype_info_v1`, of which the destination's kind is known.
@@ -91,8 +143,7 @@ fn addrtype(packet: &Packet, info: &[u8]) -> Option<Truth> {
     const INVERT_DESTINATION: u32 = 2;
     const UNICAST: u16 = 1 << 1;
     const LOCAL: u16 = 1 << 2;
-    let word = |at: usize| Some(u16::from_ne_bytes(info.get(at..at + 2)?.try_into().ok()?));
-    let (source, destination) = (word(0)?, word(2)?);
+    let (source, destination) = (word(info, 0)?, word(info, 2)?);
     let flags = u32::from_ne_bytes(info.get(4..8)?.try_into().ok()?);
     let kind = if packet.oif == Interface::None { LOCAL } else { UNICAST };
     let so = Truth::from(destination & kind != 0).negated(flags & INVERT_DESTINATION != 0);
@@ -117,8 +168,7 @@ fn conntrack(packet: &Packet, info: &[u8]) -> Option<Truth> {
     const STATE_ALIAS: u16 = 1 << 13;
     /// After eight addresses, two times, a protocol and four ports.
     const FLAGS: usize = 8 * 16 + 2 * 4 + 2 + 4 * 2;
-    let word = |at: usize| Some(u16::from_ne_bytes(info.get(at..at + 2)?.try_into().ok()?));
-    let (flags, invert, mask) = (word(FLAGS)?, word(FLAGS + 2)?, word(FLAGS + 4)?);
+    let (flags, invert, mask) = (word(info, FLAGS)?, word(info, FLAGS + 2)?, word(info, FLAGS + 4)?);
     if flags & STATE == 0 {
         return Some(Truth::Unknown);
     }
@@ -138,4 +188,71 @@ fn conntrack_state(packet: &Packet, mask: u16) -> Truth {
     Truth::from(u32::from(mask) & packet.connection.state() != 0)
         .or(translated(DNAT, 0x20))
         .or(translated(SNAT, 0x10))
+}
+
+#[cfg(test)]
+mod tests {
+    use pontoon_nft::syntax::IpVersion;
+
+    use super::*;
+    use crate::packet::{Address, Connection, Ports};
+
+    fn asking(protocol: u8) -> Packet {
+        Packet {
+            version: IpVersion::V4,
+            iif: Interface::Named("pt-0123".into()),
+            oif: Interface::None,
+            source: Address::Unknown,
+            destination: Address::Unknown,
+            protocol,
+            source_port: Ports::CLIENT,
+            destination_port: Ports::NAMES,
+            connection: Connection::New,
+        }
+    }
+
+    fn bytes(ports: &[u16], rest: &[u8]) -> Vec<u8> {
+        ports.iter().flat_map(|port| port.to_ne_bytes()).chain(rest.iter().copied()).collect()
+    }
+
+    #[test]
+    fn ports_of_iptables_are_compared() {
+        let (udp, tcp) = (asking(protocol::UDP), asking(protocol::TCP));
+        let any_to_names = [0, 0xffff, 53, 53];
+        let of = |packet, name, info: &[u8]| iptables_match(packet, name, 0, info);
+        // With and without what pads it.
+        for pad in [&[0][..], &[0, 0, 0, 0, 0, 0, 0, 0]] {
+            assert_eq!(of(&udp, "udp", &bytes(&any_to_names, pad)), Truth::True);
+        }
+        assert_eq!(of(&udp, "udp", &bytes(&any_to_names, &[2])), Truth::False, "inverted");
+        assert_eq!(of(&udp, "udp", &bytes(&[67, 67, 53, 53], &[0])), Truth::False);
+        assert_eq!(of(&udp, "tcp", &bytes(&any_to_names, &[0; 4])), Truth::False);
+        assert_eq!(of(&tcp, "tcp", &bytes(&any_to_names, &[0; 4])), Truth::True);
+        assert_eq!(of(&tcp, "tcp", &bytes(&any_to_names, &[0, 2, 2, 0])), Truth::Unknown, "flags");
+        assert_eq!(of(&tcp, "tcp", &bytes(&any_to_names, &[])), Truth::Unknown, "cut off");
+    }
+
+    #[test]
+    fn many_ports_of_iptables_are_compared() {
+        /// Ports, and which of them begin a range.
+        fn multiport(flags: u8, ports: &[u16], ranges: &[u8], invert: u8) -> Vec<u8> {
+            let fill = |mut list: Vec<u8>, len| {
+                list.resize(len, 0);
+                list
+            };
+            let mut info = vec![flags, ports.len() as u8];
+            info.extend(fill(bytes(ports, &[]), 30));
+            info.extend(fill(ranges.to_vec(), 15));
+            info.push(invert);
+            info
+        }
+        let of = |info: Vec<u8>| iptables_match(&asking(protocol::UDP), "multiport", 1, &info);
+        assert_eq!(of(multiport(1, &[22, 53, 80], &[], 0)), Truth::True);
+        assert_eq!(of(multiport(1, &[22, 80], &[], 0)), Truth::False);
+        assert_eq!(of(multiport(1, &[22, 50, 60], &[0, 1, 0], 0)), Truth::True);
+        assert_eq!(of(multiport(1, &[22, 50, 60], &[0, 1, 0], 1)), Truth::False);
+        assert_eq!(of(multiport(0, &[53], &[], 0)), Truth::False, "the source's");
+        assert_eq!(of(multiport(2, &[53], &[], 0)), Truth::True, "either");
+        assert_eq!(of(multiport(1, &[50], &[1], 0)), Truth::False, "a range without an end");
+    }
 }

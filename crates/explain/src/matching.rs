@@ -8,7 +8,7 @@ use pontoon_nft::syntax::{
     Right, SetRef, Transport, Value, ether_type, nf_proto, protocol,
 };
 
-use crate::packet::{Address, Connection, Interface, Packet};
+use crate::packet::{Address, Connection, Interface, Packet, Ports};
 use crate::truth::Truth;
 
 /// Whether the packet is what `of` asks for. `table` has the sets that it names.
@@ -69,8 +69,14 @@ fn has(packet: &Packet, key: Key) -> bool {
         Key::Ip6(_) | Key::Ct(CtField::OriginalIp6Saddr | CtField::OriginalIp6Daddr) => {
             packet.version == IpVersion::V6
         }
-        Key::Port { transport, .. } => matches!(transport, Transport::Tcp | Transport::Any),
+        Key::Port { transport, .. } => match transport {
+            Transport::Tcp => packet.protocol == protocol::TCP,
+            Transport::Udp => packet.protocol == protocol::UDP,
+            Transport::Sctp => false,
+            Transport::Any => true,
+        },
         Key::Arp(_) | Key::IcmpType | Key::Icmpv6Type => false,
+        Key::Meta(Meta::Iif | Meta::Iifname | Meta::Iifgroup) => packet.iif != Interface::None,
         Key::Meta(Meta::Oif | Meta::Oifname | Meta::Oifgroup) => packet.oif != Interface::None,
         Key::Meta(_) | Key::Ether(_) | Key::Ct(_) | Key::Fib { .. } | Key::Raw { .. } => true,
     }
@@ -100,11 +106,17 @@ fn equals(packet: &Packet, key: Key, operand: &Operand) -> Truth {
             })
         }
         Key::Meta(Meta::L4proto) | Key::Ip(IpField::Protocol) | Key::Ip6(Ip6Field::Nexthdr) => {
-            number(u64::from(protocol::TCP), |value| match value {
+            number(u64::from(packet.protocol), |value| match value {
                 Value::Protocol(number) => Some(u64::from(*number)),
                 _ => None,
             })
         }
+        Key::Port { side, .. } => match (operand.bounds(), operand) {
+            ((first, last), Operand::Value(_) | Operand::Range { .. }) => {
+                port(packet.port(side), &first, &last)
+            }
+            _ => Truth::Unknown,
+        },
         Key::Ip(IpField::Saddr) | Key::Ip6(Ip6Field::Saddr) => address(packet.source, operand),
         Key::Ip(IpField::Daddr) | Key::Ip6(Ip6Field::Daddr) => address(packet.destination, operand),
         Key::Ct(CtField::State) => number(u64::from(packet.connection.state()), |value| match value {
@@ -222,6 +234,14 @@ fn destination_kind(packet: &Packet, operand: &Operand) -> Truth {
 fn address(address: Address, operand: &Operand) -> Truth {
     let Some((first, last)) = bounds(operand) else { return Truth::Unknown };
     within(address, first, last)
+}
+
+fn port(port: Ports, first: &[u8], last: &[u8]) -> Truth {
+    let number = |bytes: &[u8]| Some(u16::from_be_bytes(bytes.try_into().ok()?));
+    match (number(first), number(last)) {
+        (Some(first), Some(last)) => port.within(first, last),
+        _ => Truth::Unknown,
+    }
 }
 
 fn bounds(operand: &Operand) -> Option<(IpAddr, IpAddr)> {

@@ -1,7 +1,9 @@
 //! A packet as far as it is known.
 
 use ipnet::IpNet;
-use pontoon_nft::syntax::{IpVersion, Value};
+use pontoon_nft::syntax::{IpVersion, PortSide, Value};
+
+use crate::truth::Truth;
 
 /// The interface that a packet comes in by or goes out by.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -55,7 +57,36 @@ impl Connection {
     }
 }
 
-/// A packet: of TCP, from a port to a port that nothing is known of.
+/// What is known of a port: it is one of these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Ports {
+    /// The lowest.
+    pub first: u16,
+    /// The highest.
+    pub last: u16,
+}
+
+impl Ports {
+    /// Nothing is known of it.
+    pub const ANY: Self = Self { first: 0, last: u16::MAX };
+    /// One that a client uses. Source: RFC 6056, section 3.2.
+    pub const CLIENT: Self = Self { first: 1024, last: u16::MAX };
+    /// Where names are asked for.
+    pub const NAMES: Self = Self { first: 53, last: 53 };
+
+    /// Whether it lies between two.
+    pub fn within(self, first: u16, last: u16) -> Truth {
+        if first <= self.first && self.last <= last {
+            Truth::True
+        } else if last < self.first || self.last < first {
+            Truth::False
+        } else {
+            Truth::Unknown
+        }
+    }
+}
+
+/// A packet of a protocol with ports.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Packet {
     /// The version of IP.
@@ -68,13 +99,42 @@ pub struct Packet {
     pub source: Address,
     /// To whom.
     pub destination: Address,
+    /// TCP or UDP: its number.
+    pub protocol: u8,
+    /// From which port.
+    pub source_port: Ports,
+    /// To which port.
+    pub destination_port: Ports,
     /// Of which connection.
     pub connection: Connection,
 }
 
 impl Packet {
+    /// What is known of one of its ports.
+    pub fn port(&self, side: PortSide) -> Ports {
+        match side {
+            PortSide::Source => self.source_port,
+            PortSide::Destination => self.destination_port,
+        }
+    }
+
     /// Whether it stays on one bridge: such packets meet rules for IP only where `bridge-nf-call-iptables` is on.
     pub fn is_bridged(&self) -> bool {
         matches!((&self.iif, &self.oif), (Interface::Named(one), Interface::Named(other)) if one == other)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_is_compared_with_all_that_it_may_be() {
+        assert_eq!(Ports::NAMES.within(53, 53), Truth::True);
+        assert_eq!(Ports::NAMES.within(0, 52), Truth::False);
+        assert_eq!(Ports::CLIENT.within(1024, 65535), Truth::True);
+        assert_eq!(Ports::CLIENT.within(0, 1023), Truth::False);
+        assert_eq!(Ports::CLIENT.within(32768, 60999), Truth::Unknown);
+        assert_eq!(Ports::ANY.within(25, 25), Truth::Unknown);
     }
 }

@@ -7,7 +7,8 @@ use pontoon_explain::legacy::{self, Blob};
 use pontoon_explain::walk::Fate;
 use pontoon_nft::ruleset::{ListedChain, ListedRule, Ruleset, Table};
 use pontoon_nft::syntax::{
-    Base, Chain, ChainKind, Element, Family, Hook, Key, Match, Policy, Rule, Set, TableRef, Value, Verdict,
+    Base, Chain, ChainKind, Element, Family, Hook, Key, Match, Op, Operand, Policy, PortSide, Right, Rule,
+    Set, Statement, TableRef, Transport, Value, Verdict,
 };
 
 const DOCKER: &str = include_str!("captured/docker.json");
@@ -17,7 +18,8 @@ const FIREWALLD: &str = include_str!("captured/firewalld.json");
 const INTEGRATED: &str = include_str!("captured/firewalld-integrated.json");
 
 fn bridge(name: &str) -> Bridge {
-    Bridge { name: name.into(), v4: Some("172.18.0.0/16".parse().unwrap()), v6: None, outside: true }
+    let v4 = Some("172.18.0.0/16".parse().unwrap());
+    Bridge { name: name.into(), v4, v6: None, outside: true, names: Vec::new() }
 }
 
 fn facts(ruleset: &str) -> Facts {
@@ -255,4 +257,158 @@ fn what_jumps_in_a_circle_of_chains_ends() {
     }
     chains[0].rules.push(ListedRule { handle: 1, rule: Rule::new([Verdict::Jump("c0".into()).into()]) });
     assert!(examine(&facts).is_empty(), "each chain is walked once, not two to the fortieth time");
+}
+
+/// A network whose containers ask for names.
+fn named(mut facts: Facts) -> Facts {
+    facts.bridges[0].names = vec!["172.18.0.1".parse().unwrap(), "127.0.0.11".parse().unwrap()];
+    facts
+}
+
+/// What there is to say of names, and nothing that is a note.
+fn about_names(facts: &Facts) -> Vec<Finding> {
+    let mut found = blocking(facts);
+    found.retain(|finding| finding.code.starts_with("firewall-names"));
+    found
+}
+
+#[test]
+fn ufw_lets_nobody_ask_for_names() {
+    let facts = named(facts(UFW));
+    let found = about_names(&facts);
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert_eq!((found[0].owner, found[0].hook), (Owner::Ufw, Hook::Input));
+    assert_eq!(found[0].traffic, [Traffic::Names]);
+    assert_eq!(found[0].fix, ["ufw allow in on pt-0123 to any port 53"]);
+    assert_eq!(
+        found[0].sentence,
+        "ufw drops containers' queries for names on pt-0123 (table ip filter, chain INPUT: policy drop)"
+    );
+    let found = blocking(&facts);
+    assert_eq!(
+        (found[0].code, found[1].code),
+        ("firewall-forward", "firewall-names"),
+        "the worse comes first"
+    );
+    let place = |place: &Place| matches!(place, Place::Chain { chain, .. } if chain == "INPUT");
+    assert_eq!(places(&facts).iter().filter(|found| place(found)).count(), 1);
+}
+
+#[test]
+fn firewalld_lets_nobody_ask_for_names_unless_the_bridge_has_our_zone() {
+    let found = one(&named(facts(FIREWALLD)));
+    assert_eq!((found.owner, found.code), (Owner::Firewalld, "firewall-names"));
+    assert_eq!(found.reasons[0].chains, ["filter_INPUT", "filter_INPUT_ZONES", "filter_IN_public"]);
+    assert_eq!(places(&named(facts(FIREWALLD))), [Place::Firewalld]);
+    assert_eq!(blocking(&named(facts(INTEGRATED))), []);
+}
+
+#[test]
+fn docker_does_not_ask_who_asks_for_names() {
+    assert_eq!(about_names(&named(facts(DOCKER))), []);
+}
+
+#[test]
+fn our_rules_for_names_at_the_top_are_enough() {
+    let mut facts = named(facts(UFW));
+    let input = |table: &&mut Table| table.chain("INPUT").is_some();
+    for table in facts.ruleset.tables.iter_mut().filter(input) {
+        let chain = table.chains.iter_mut().find(|chain| chain.chain.name == "INPUT").unwrap();
+        for key in [Key::UDP_DPORT, Key::TCP_DPORT] {
+            let on = Match::is(Key::IIFNAME, Value::Ifname("pt-*".into()));
+            let rule = Rule::new([on, Match::is(key, Value::Port(53)), Verdict::Accept.into()]);
+            chain.rules.insert(0, ListedRule { handle: 99, rule });
+        }
+    }
+    assert_eq!(about_names(&facts), []);
+    let host = examine(&facts).into_iter().find(|finding| finding.traffic == [Traffic::Host]);
+    assert_eq!(host.map(|finding| finding.severity), Some(Severity::Note), "nothing else is let in");
+}
+
+fn at(hook: Hook, policy: Policy, rules: Vec<Rule>) -> Facts {
+    let mut facts = named(by_hand(policy, rules));
+    let base = facts.ruleset.tables[0].chains[0].chain.base.as_mut().unwrap();
+    base.hook = hook;
+    facts
+}
+
+fn port(transport: Transport, side: PortSide, first: u16, last: u16) -> Match {
+    let right = Right::Operand(Operand::Range { first: Value::Port(first), last: Value::Port(last) });
+    Match { key: vec![Key::Port { transport, side }], mask: None, op: Op::Eq, right }
+}
+
+#[test]
+fn a_rule_for_names_is_enough_if_it_is_for_both_protocols() {
+    let accept = |key| Rule::new([Match::is(key, Value::Port(53)), Verdict::Accept.into()]);
+    let udp_only = one(&at(Hook::Input, Policy::Drop, vec![accept(Key::UDP_DPORT)]));
+    assert!(
+        udp_only.sentence.starts_with(
+            "somebody's nftables rules drop containers' queries for names over TCP on pt-0123 (table"
+        ),
+        "{}",
+        udp_only.sentence
+    );
+    assert_eq!(
+        udp_only.fix,
+        [
+            "nft insert rule inet office forward iifname '\"pt-0123\" udp dport 53 accept'",
+            "nft insert rule inet office forward iifname '\"pt-0123\" tcp dport 53 accept'",
+        ]
+    );
+    let both = vec![accept(Key::UDP_DPORT), accept(Key::TCP_DPORT)];
+    assert_eq!(blocking(&at(Hook::Input, Policy::Drop, both)), []);
+    assert_eq!(blocking(&at(Hook::Input, Policy::Drop, vec![accept(Key::TH_DPORT)])), []);
+}
+
+#[test]
+fn a_client_asks_from_a_port_of_clients() {
+    let rule = |first| {
+        let from = port(Transport::Any, PortSide::Source, first, 65535);
+        let to = port(Transport::Any, PortSide::Destination, 53, 53);
+        Rule::new([from.into(), to.into(), Verdict::Accept.into()])
+    };
+    assert_eq!(blocking(&at(Hook::Input, Policy::Drop, vec![rule(1024)])), []);
+    assert_eq!(one(&at(Hook::Input, Policy::Drop, vec![rule(32768)])).fate, Fate::MayDrop);
+}
+
+/// What keeps a host's loopback addresses from its neighbours, as kubelet and many a hardening guide have it.
+#[test]
+fn rules_for_the_loopback_tell_its_address_apart() {
+    let drop = Rule::new([
+        Statement::Match(Match {
+            key: vec![Key::IIFNAME],
+            mask: None,
+            op: Op::Ne,
+            right: Right::Operand(Value::Ifname("lo".into()).into()),
+        }),
+        Match::is(
+            Key::IP_DADDR,
+            Operand::Prefix { address: Value::Ipv4("127.0.0.0".parse().unwrap()), len: 8 },
+        ),
+        Verdict::Drop.into(),
+    ]);
+    for hook in [Hook::Input, Hook::Prerouting] {
+        let found = one(&at(hook, Policy::Accept, vec![drop.clone()]));
+        assert!(found.sentence.contains("queries for names at 127.0.0.11 on pt-0123"), "{}", found.sentence);
+        assert_eq!(found.code, "firewall-names");
+    }
+}
+
+#[test]
+fn what_the_host_answers_is_walked_too() {
+    assert_eq!(blocking(&at(Hook::Output, Policy::Accept, Vec::new())), []);
+    let found = one(&at(Hook::Output, Policy::Drop, Vec::new()));
+    assert_eq!(found.traffic, [Traffic::NameAnswers]);
+    assert!(found.sentence.contains("drop the answers to containers' queries for names on pt-0123"));
+    assert_eq!(found.fix[0], "nft insert rule inet office forward oifname '\"pt-0123\" udp sport 53 accept'");
+    let established = [Match::is(Key::CT_STATE, Value::ESTABLISHED_RELATED), Verdict::Accept.into()];
+    assert_eq!(blocking(&at(Hook::Output, Policy::Drop, vec![Rule::new(established)])), []);
+}
+
+#[test]
+fn networks_without_names_do_not_miss_them() {
+    let mut facts = at(Hook::Input, Policy::Drop, Vec::new());
+    facts.bridges[0].names.clear();
+    assert_eq!(blocking(&facts), []);
+    assert_eq!(examine(&facts)[0].traffic, [Traffic::Host], "which is noted");
 }

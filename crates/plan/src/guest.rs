@@ -1,9 +1,11 @@
 //! Letting our bridges through the firewalls of others, and taking that back.
 //!
-//! A rule of ours is one that the program whose chain it is in can still list: an interface and `accept`.
+//! A rule of ours is one that the program whose chain it is in can still list: an interface, a port and `accept`.
 
 use pontoon_model::op::{GuestOp, Op};
-use pontoon_nft::syntax::{Command, Key, Match, Rule, TableRef, Value, Verdict, shell_command};
+use pontoon_nft::syntax::{
+    Command, Hook, Key, Match, PortSide, Rule, Statement, TableRef, Transport, Value, Verdict, shell_command,
+};
 
 use crate::command::quote;
 use crate::undo::first_line;
@@ -11,6 +13,9 @@ use crate::{Instance, Plan};
 
 /// What the names of bridges begin with that are made of their network's id.
 const GENERATED: &str = "pt-";
+
+/// The port where names are asked for. Source: RFC 1035, section 4.2.
+const NAME_SERVICE: u16 = 53;
 
 /// Where firewalld keeps what an administrator adds. Source: firewalld.zone(5), firewalld.policy(5).
 pub const FIREWALLD: &str = "/etc/firewalld";
@@ -31,31 +36,56 @@ pub struct Chain {
 /// The names that rules are written for: one for all bridges that are named by their network's id, and each of the
 /// others. `*` stands for what follows.
 pub fn names(instance: &Instance, bridges: &[String]) -> Vec<String> {
-    let mut names = vec![format!("{GENERATED}*")];
+    let mut names = named(bridges);
     names.extend(instance.default_bridge().map(str::to_owned));
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// As [`names`], without the default network, which has no names for its containers.
+pub fn named(bridges: &[String]) -> Vec<String> {
+    let mut names = vec![format!("{GENERATED}*")];
     names.extend(bridges.iter().filter(|name| !name.starts_with(GENERATED)).cloned());
     names.sort();
     names.dedup();
     names
 }
 
-/// The rules that let through what enters or leaves bridges of these names.
-pub fn rules(instance: &Instance, names: &[String]) -> Vec<Rule> {
-    let rule = |key: Key, name: &String| {
-        let accept = [Match::is(key, Value::Ifname(name.clone())), Verdict::Accept.into()];
-        Rule::new(accept).comment(instance.guest_mark())
+/// The rules that let our packets through a chain at `hook`: what enters or leaves bridges of these names, and where
+/// packets are for the host or from it, queries for names and what answers them, and nothing else.
+pub fn rules(instance: &Instance, hook: Hook, names: &[String]) -> Vec<Rule> {
+    let rule = |matches: Vec<Statement>| {
+        let statements = matches.into_iter().chain([Verdict::Accept.into()]);
+        Rule::new(statements.collect::<Vec<_>>()).comment(instance.guest_mark())
     };
-    names.iter().flat_map(|name| [rule(Key::IIFNAME, name), rule(Key::OIFNAME, name)]).collect()
+    let on = |way: Key, name: &String| Match::is(way, Value::Ifname(name.clone()));
+    let port = |transport: Transport, side: PortSide| {
+        Match::is(Key::Port { transport, side }, Value::Port(NAME_SERVICE))
+    };
+    let by_protocol = |way: Key, side: PortSide, name: &String| {
+        [Transport::Udp, Transport::Tcp].map(|transport| rule(vec![on(way, name), port(transport, side)]))
+    };
+    let of = |name: &String| match hook {
+        Hook::Input | Hook::Prerouting => by_protocol(Key::IIFNAME, PortSide::Destination, name),
+        Hook::Output | Hook::Postrouting => by_protocol(Key::OIFNAME, PortSide::Source, name),
+        _ => [Key::IIFNAME, Key::OIFNAME].map(|way| rule(vec![on(way, name)])),
+    };
+    names.iter().flat_map(of).collect()
 }
 
-/// The steps that let our bridges through a chain.
-pub fn enter_chain(instance: &Instance, names: &[String], chain: &Chain) -> Plan {
+/// The steps that let our packets through a chain: `rules` are what [`rules()`] says.
+pub fn enter_chain(mut rules: Vec<Rule>, hook: Hook, chain: &Chain) -> Plan {
     let mut plan = Plan::default();
-    let mut rules = rules(instance, names);
     rules.retain(|rule| !chain.present.iter().any(|(_, present)| rule.says_as(present)));
     if !rules.is_empty() {
         let add = GuestOp::AddRules { table: chain.table.clone(), chain: chain.name.clone(), rules };
-        plan.push(add, format!("{}: let through what enters or leaves our bridges", chain.owner));
+        let what = match hook {
+            Hook::Input | Hook::Prerouting => "let containers ask the host for names",
+            Hook::Output | Hook::Postrouting => "let the host answer containers that ask for names",
+            _ => "let through what enters or leaves our bridges",
+        };
+        plan.push(add, format!("{}: {what}", chain.owner));
     }
     plan
 }
@@ -210,7 +240,8 @@ mod tests {
         let host = Instance::host();
         let names = names(&host, &["pt-0123".into(), "lan0".into()]);
         assert_eq!(names, ["lan0", "pontoon0", "pt-*"]);
-        let plan = enter_chain(&host, &names[2..], &chain(Vec::new()));
+        let forward = rules(&host, Hook::Forward, &names[2..]);
+        let plan = enter_chain(forward, Hook::Forward, &chain(Vec::new()));
         assert_eq!(
             commands_of(&plan),
             [
@@ -221,14 +252,36 @@ mod tests {
     }
 
     #[test]
+    fn of_what_is_for_the_host_only_queries_for_names_are_let_through() {
+        let host = Instance::host();
+        let names = named(&["pontoon-1".into(), "pt-0123".into()]);
+        assert_eq!(names, ["pontoon-1", "pt-*"]);
+        let chain = Chain { name: "INPUT".into(), ..chain(Vec::new()) };
+        let commands = |hook| commands_of(&enter_chain(rules(&host, hook, &names[1..]), hook, &chain));
+        let insert = "nft insert rule ip filter INPUT";
+        assert_eq!(
+            commands(Hook::Input),
+            [
+                format!("{insert} iifname '\"pt-*\" tcp dport 53 accept comment \"pontoon:integration\"'"),
+                format!("{insert} iifname '\"pt-*\" udp dport 53 accept comment \"pontoon:integration\"'"),
+            ]
+        );
+        assert_eq!(
+            commands(Hook::Output)[1],
+            format!("{insert} oifname '\"pt-*\" udp sport 53 accept comment \"pontoon:integration\"'")
+        );
+    }
+
+    #[test]
     fn a_rule_that_iptables_has_rewritten_is_still_ours() {
         let host = Instance::host();
-        let mut rules = rules(&host, &["pt-*".into()]);
+        let mut rules = rules(&host, Hook::Forward, &["pt-*".into()]);
+        let wanted = rules.clone();
         let counted = pontoon_nft::syntax::CounterValue { packets: 7, bytes: 700 };
         rules[0].statements.insert(1, pontoon_nft::syntax::Statement::Counter(counted));
         let present = rules.into_iter().zip(5..).map(|(rule, handle)| (handle, rule)).collect();
         let chain = chain(present);
-        assert!(enter_chain(&host, &["pt-*".into()], &chain).is_empty());
+        assert!(enter_chain(wanted, Hook::Forward, &chain).is_empty());
         let expected = [
             "nft delete rule ip filter DOCKER-USER handle 5",
             "nft delete rule ip filter DOCKER-USER handle 6",

@@ -3,16 +3,17 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
+use ipnet::{Ipv4Net, Ipv6Net};
 use pontoon_explain::firewall::{Bridge, Facts, Place, owner, places};
 use pontoon_kernel::process::running_here;
 use pontoon_model::op::GuestOp;
 use pontoon_model::{Network, Op};
 use pontoon_nft::ruleset::{ListedChain, Table};
-use pontoon_nft::syntax::Rule;
+use pontoon_nft::syntax::{Hook, Rule};
 use pontoon_plan::{Plan, guest};
 use pontoon_store::{Recovery, Subject};
 
-use super::bridge;
+use super::{RESOLVER, bridge};
 use crate::journal::Prepared;
 use crate::{Engine, EngineError, Mode, Outcome};
 
@@ -99,6 +100,9 @@ impl Engine {
         networks.extend(new.cloned());
         let mut bridges: Vec<Bridge> = networks.iter().filter_map(bridge).collect();
         let names: Vec<String> = bridges.iter().map(|bridge| bridge.name.clone()).collect();
+        // Not those whose containers ask for none.
+        let named = bridges.iter().filter(|bridge| !bridge.names.is_empty());
+        let named: Vec<String> = named.map(|bridge| bridge.name.clone()).collect();
         bridges.push(any_bridge());
         let facts = self.firewall_facts(bridges)?;
         let mut value = Integration::default();
@@ -110,14 +114,18 @@ impl Engine {
                     plan.append(guest::enter_firewalld(self.stale_files(&names)));
                     value.places.push("firewalld's zones and policies".to_owned());
                 }
-                Place::Chain { table, chain, owner } => {
+                Place::Chain { table, chain, hook, owner } => {
                     let present =
                         self.our_rules(&facts, |listed, of| listed.table == table && of.chain.name == chain);
                     let present = present.into_iter().flat_map(|chain| chain.present).collect();
                     value.places.push(format!("{chain} of table {table} ({owner})"));
                     let chain = guest::Chain { table, name: chain, owner: owner.to_string(), present };
-                    let names = guest::names(self.instance(), &names);
-                    plan.append(guest::enter_chain(self.instance(), &names, &chain));
+                    let names = match hook {
+                        Hook::Forward => guest::names(self.instance(), &names),
+                        _ => guest::named(&named),
+                    };
+                    let rules = guest::rules(self.instance(), hook, &names);
+                    plan.append(guest::enter_chain(rules, hook, &chain));
                 }
             }
         }
@@ -234,10 +242,8 @@ fn first_line_has(text: &str, mark: &str) -> bool {
 /// A bridge such as the next network will have, so that it is let through too.
 fn any_bridge() -> Bridge {
     let net = "the constant is a subnet";
-    Bridge {
-        name: "pt-0".into(),
-        v4: Some("192.0.2.0/24".parse().expect(net)),
-        v6: Some("2001:db8::/32".parse().expect(net)),
-        outside: true,
-    }
+    let v4: Ipv4Net = "192.0.2.0/24".parse().expect(net);
+    let v6: Ipv6Net = "2001:db8::/32".parse().expect(net);
+    let names = vec![v4.network().into(), RESOLVER.into(), v6.network().into()];
+    Bridge { name: "pt-0".into(), v4: Some(v4), v6: Some(v6), outside: true, names }
 }

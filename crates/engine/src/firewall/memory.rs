@@ -32,7 +32,7 @@ struct Look {
 }
 
 impl Engine {
-    /// Warns of firewalls that are in the way of networks that want to get out.
+    /// Warns of firewalls that are in the way of networks that want to get out, or to ask for names.
     ///
     /// Where nothing has changed since the last look, this takes some microseconds and reads nothing of others. What
     /// cannot be looked at is a warning too: it is no reason to fail.
@@ -42,8 +42,8 @@ impl Engine {
         if self.mode == Mode::DryRun || self.heeded.is_some_and(|at| at.elapsed() < SETTLED) {
             return;
         }
-        let wanted: Vec<Bridge> =
-            networks.into_iter().filter_map(bridge).filter(|bridge| bridge.outside).collect();
+        let needs = |bridge: &Bridge| bridge.outside || !bridge.names.is_empty();
+        let wanted: Vec<Bridge> = networks.into_iter().filter_map(bridge).filter(needs).collect();
         if wanted.is_empty() {
             return;
         }

@@ -7,6 +7,7 @@ mod integrate;
 mod memory;
 
 use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
 use pontoon_explain::firewall::{Bridge, Facts, examine};
@@ -23,12 +24,16 @@ use pontoon_nft::syntax::IpVersion;
 
 pub use integrate::Integration;
 
+use crate::network::DEFAULT;
 use crate::observe::switch;
 use crate::{Engine, EngineError};
 
 /// Whether frames on a bridge meet the rules for packets of IP, below `/proc/sys`.
 const BRIDGE_NETFILTER: [&str; 2] =
     ["net/bridge/bridge-nf-call-iptables", "net/bridge/bridge-nf-call-ip6tables"];
+
+/// Where Docker's images expect somebody who knows names. Source: moby's daemon/libnetwork/sandbox.go, `resolverIP`.
+const RESOLVER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 11);
 
 impl Engine {
     /// What there is of others that drops, or may drop, packets of our networks' containers, the worst first.
@@ -80,6 +85,24 @@ impl Engine {
     }
 }
 
+/// Whether containers of a network find each other by name: on each bridge but the default one, as in Docker.
+fn has_names(network: &Network) -> bool {
+    network.driver == Driver::Bridge && network.name.as_str() != DEFAULT
+}
+
+/// The host's addresses at which a network's containers ask for names.
+fn name_servers(network: &Network) -> Vec<IpAddr> {
+    if !has_names(network) {
+        return Vec::new();
+    }
+    let gateways = network.pools().filter(|pool| network.bridge_has_address(pool)).map(|pool| pool.gateway);
+    let mut servers: Vec<IpAddr> = gateways.collect();
+    if servers.iter().any(IpAddr::is_ipv4) {
+        servers.push(RESOLVER.into());
+    }
+    servers
+}
+
 /// A network's bridge, as far as packets know of it.
 fn bridge(network: &Network) -> Option<Bridge> {
     if network.driver != Driver::Bridge {
@@ -94,7 +117,7 @@ fn bridge(network: &Network) -> Option<Bridge> {
         IpNet::V4(_) => None,
     });
     let outside = network.pools().any(|pool| network.needs_forwarding(pool));
-    Some(Bridge { name: network.bridge_name.to_string(), v4, v6, outside })
+    Some(Bridge { name: network.bridge_name.to_string(), v4, v6, outside, names: name_servers(network) })
 }
 
 fn bridge_netfilter() -> (bool, bool) {

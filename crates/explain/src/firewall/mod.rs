@@ -6,19 +6,22 @@
 mod owner;
 mod place;
 mod remedy;
+mod traffic;
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use ipnet::{Ipv4Net, Ipv6Net};
 use pontoon_nft::ruleset::{ListedChain, Ruleset, Table};
-use pontoon_nft::syntax::{Base, ChainKind, Family, Hook, IpVersion, TableRef};
+use pontoon_nft::syntax::{Base, ChainKind, Family, Hook, TableRef};
 use serde::{Deserialize, Serialize};
 
 pub use owner::{Owner, is_iptables, owner};
 pub use place::{Place, places};
 pub use remedy::{DOCKER_USER, Tables};
+pub use traffic::Traffic;
 
-use crate::packet::{Address, Connection, Interface, Packet};
+use crate::packet::Packet;
 use crate::walk::{Fate, Reason, walk};
 
 /// A network's bridge.
@@ -32,6 +35,8 @@ pub struct Bridge {
     pub v6: Option<Ipv6Net>,
     /// Whether its containers are to reach anything beyond it.
     pub outside: bool,
+    /// The host's addresses at which its containers ask for names; none where they do not.
+    pub names: Vec<IpAddr>,
 }
 
 /// What was read of the host.
@@ -51,22 +56,6 @@ pub struct Facts {
     pub bridges: Vec<Bridge>,
 }
 
-/// Packets that a network needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Traffic {
-    /// From a container to the outside.
-    Out,
-    /// Answers from the outside.
-    Answers,
-    /// From the outside to a published port.
-    Published,
-    /// Between containers of one network.
-    Within,
-    /// From a container to the host.
-    Host,
-}
-
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -80,8 +69,8 @@ pub enum Severity {
 /// A chain that drops, or may drop, packets of ours.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// A stable identifier: `firewall-forward`, `firewall-forward-legacy`, `firewall-within`, `firewall-input`,
-    /// `firewall-input-legacy`, `firewall-device`.
+    /// A stable identifier: `firewall-forward`, `firewall-forward-legacy`, `firewall-within`, `firewall-names`,
+    /// `firewall-names-legacy`, `firewall-input`, `firewall-input-legacy`, `firewall-device`.
     pub code: &'static str,
     /// How bad it is.
     pub severity: Severity,
@@ -93,6 +82,8 @@ pub struct Finding {
     pub table: TableRef,
     /// The chain at the hook.
     pub chain: String,
+    /// The hook.
+    pub hook: Hook,
     /// Whether the table is iptables-legacy's.
     pub legacy: bool,
     /// Which of our bridges are concerned.
@@ -122,7 +113,8 @@ pub fn examine(facts: &Facts) -> Vec<Finding> {
             }
         }
     }
-    findings.sort_by_key(|finding: &Finding| finding.severity);
+    // Whoever gets nothing out misses names least.
+    findings.sort_by_key(|finding: &Finding| (finding.severity, traffic::is_about_names(&finding.traffic)));
     findings
 }
 
@@ -135,13 +127,28 @@ struct Examination<'a> {
     base: &'a Base,
 }
 
-/// What was found for one kind of packet.
+/// What was found for some kinds of packets.
 #[derive(Default)]
 struct Found {
     bridges: BTreeSet<String>,
     traffic: BTreeSet<Traffic>,
+    packets: Vec<Packet>,
     fate: Option<Fate>,
     reasons: Vec<Reason>,
+}
+
+impl Found {
+    fn add(&mut self, bridge: &str, traffic: Traffic, packet: Packet, fate: Fate, reasons: Vec<Reason>) {
+        self.bridges.insert(bridge.to_owned());
+        self.traffic.insert(traffic);
+        self.packets.push(packet);
+        self.fate = self.fate.min(Some(fate)).or(Some(fate));
+        for reason in reasons {
+            if !self.reasons.contains(&reason) {
+                self.reasons.push(reason);
+            }
+        }
+    }
 }
 
 impl Examination<'_> {
@@ -151,25 +158,23 @@ impl Examination<'_> {
         }
         // Beside what is dropped for want of a rule, what a special rule drops is no news.
         let (mut blocked, mut within, mut partly) = (Found::default(), Found::default(), Found::default());
+        let (mut names, mut asked) = (Found::default(), Vec::new());
         for bridge in &self.facts.bridges {
-            for (traffic, packet) in self.packets(bridge) {
+            for (traffic, packet) in traffic::packets(self.facts, self.table, self.base, bridge) {
+                if traffic.is_about_names() {
+                    asked.push(packet.clone());
+                }
                 let walked = walk(&packet, self.table, &self.chain.chain.name);
-                if walked.fate == Fate::Passes {
-                    continue;
-                }
-                let (found, reasons) = match walked.otherwise {
-                    Some(reason) if traffic == Traffic::Within => (&mut within, vec![reason]),
-                    Some(reason) => (&mut blocked, vec![reason]),
-                    None => (&mut partly, walked.drops),
+                let (found, reasons) = match (walked.fate, walked.otherwise) {
+                    (Fate::Passes, _) => continue,
+                    (_, Some(reason)) if traffic == Traffic::Within => (&mut within, vec![reason]),
+                    (_, Some(reason)) if traffic.is_about_names() => (&mut names, vec![reason]),
+                    (_, Some(reason)) => (&mut blocked, vec![reason]),
+                    // What looks there whence a packet comes lets ours by.
+                    (_, None) if self.is_beside_routing() => continue,
+                    (_, None) => (&mut partly, walked.drops),
                 };
-                found.bridges.insert(bridge.name.clone());
-                found.traffic.insert(traffic);
-                found.fate = found.fate.min(Some(walked.fate)).or(Some(walked.fate));
-                for reason in reasons {
-                    if !found.reasons.contains(&reason) {
-                        found.reasons.push(reason);
-                    }
-                }
+                found.add(&bridge.name, traffic, packet, walked.fate, reasons);
             }
         }
         // Whoever is stopped on the way out is stopped within for the same reason.
@@ -180,13 +185,14 @@ impl Examination<'_> {
             blocked.traffic.append(&mut within.traffic);
             within = Found::default();
         }
-        [(blocked, true), (within, true), (partly, false)]
+        let narrower = traffic::narrower(&names.packets, &asked);
+        [(blocked, "", true), (within, "", true), (names, narrower.as_str(), true), (partly, "", false)]
             .into_iter()
-            .filter_map(|(found, always)| self.finding(found, always))
+            .filter_map(|(found, narrower, always)| self.finding(found, narrower, always))
             .collect()
     }
 
-    fn finding(&self, found: Found, always: bool) -> Option<Finding> {
+    fn finding(&self, found: Found, narrower: &str, always: bool) -> Option<Finding> {
         let fate = found.fate?;
         let owner = owner(self.table, found.reasons.first().and_then(|reason| reason.chains.last())?);
         let bridges: Vec<String> = found.bridges.into_iter().collect();
@@ -194,11 +200,14 @@ impl Examination<'_> {
         // Whoever publishes nothing does not miss it, and whoever shuts the host's own doors means to.
         let lesser = traffic == [Traffic::Host] || traffic == [Traffic::Published] || self.is_beside_ip();
         let severity = if always && !lesser { Severity::Blocks } else { Severity::Note };
-        let hook = self.base.hook;
+        let what = format!("{}{narrower}", traffic::what(&traffic));
         let fix = match self.is_beside_ip() || !always {
             // Whoever drops single packets, or frames, has a reason to.
             true => Vec::new(),
-            false => remedy::commands(owner, self.tables, self.table, &self.chain.chain.name, hook, &bridges),
+            false => {
+                let opening = remedy::Opening::of(self.base.hook, &traffic);
+                remedy::commands(owner, self.tables, self.table, &self.chain.chain.name, opening, &bridges)
+            }
         };
         Some(Finding {
             code: self.code(&traffic),
@@ -207,8 +216,9 @@ impl Examination<'_> {
             owner,
             table: self.table.table.clone(),
             chain: self.chain.chain.name.clone(),
+            hook: self.base.hook,
             legacy: self.tables == Tables::Legacy,
-            sentence: self.sentence(owner, &traffic, &bridges, &found.reasons, always),
+            sentence: self.sentence(owner, &what, &bridges, &found.reasons, always),
             bridges,
             traffic,
             reasons: found.reasons,
@@ -221,9 +231,16 @@ impl Examination<'_> {
         matches!(self.table.table.family, Family::Bridge | Family::Netdev)
     }
 
+    /// Whether the chain sees packets before they are routed, or after.
+    fn is_beside_routing(&self) -> bool {
+        matches!(self.base.hook, Hook::Prerouting | Hook::Postrouting) && !self.is_beside_ip()
+    }
+
     fn code(&self, traffic: &[Traffic]) -> &'static str {
         match (self.base.hook, self.tables) {
             _ if self.is_beside_ip() => "firewall-device",
+            (_, Tables::Nft) if traffic::is_about_names(traffic) => "firewall-names",
+            (_, Tables::Legacy) if traffic::is_about_names(traffic) => "firewall-names-legacy",
             (Hook::Input, Tables::Nft) => "firewall-input",
             (Hook::Input, Tables::Legacy) => "firewall-input-legacy",
             _ if traffic == [Traffic::Within] => "firewall-within",
@@ -235,7 +252,7 @@ impl Examination<'_> {
     fn sentence(
         &self,
         owner: Owner,
-        traffic: &[Traffic],
+        what: &str,
         bridges: &[String],
         reasons: &[Reason],
         always: bool,
@@ -250,105 +267,8 @@ impl Examination<'_> {
             let chains = reason.chains.join(" → ");
             format!(" (table {legacy}{}, chain {chains}: {})", self.table.table, reason.text)
         });
-        format!("{owner} {verb} {} {}{place}", what(traffic), of(bridges))
+        format!("{owner} {verb} {what} {}{place}", of(bridges))
     }
-
-    /// The packets that the chain sees, of those that a bridge's containers need.
-    fn packets(&self, bridge: &Bridge) -> Vec<(Traffic, Packet)> {
-        let nets = [
-            (IpVersion::V4, bridge.v4.map(ipnet::IpNet::V4), self.facts.bridge_netfilter.0),
-            (IpVersion::V6, bridge.v6.map(ipnet::IpNet::V6), self.facts.bridge_netfilter.1),
-        ];
-        let mut packets = Vec::new();
-        for (version, net, netfilter) in nets {
-            let (Some(net), true) = (net, self.sees(version)) else { continue };
-            let ours = Address::In(net);
-            for traffic in self.kinds(bridge, netfilter) {
-                packets.push((traffic, self.packet(traffic, version, bridge, ours)));
-            }
-        }
-        packets
-    }
-
-    fn sees(&self, version: IpVersion) -> bool {
-        match self.table.table.family {
-            Family::Ip => version == IpVersion::V4,
-            Family::Ip6 => version == IpVersion::V6,
-            Family::Arp => false,
-            Family::Inet | Family::Bridge | Family::Netdev => true,
-        }
-    }
-
-    fn kinds(&self, bridge: &Bridge, netfilter: bool) -> Vec<Traffic> {
-        let forwarded = [Traffic::Out, Traffic::Answers, Traffic::Published];
-        let device = self.base.device.as_deref();
-        match (self.table.table.family, self.base.hook) {
-            (Family::Netdev, Hook::Ingress) if device == Some(bridge.name.as_str()) => vec![Traffic::Out],
-            (Family::Netdev, Hook::Ingress) if self.facts.uplinks.iter().any(|name| device == Some(name)) => {
-                vec![Traffic::Answers]
-            }
-            (Family::Netdev, _) => Vec::new(),
-            (Family::Bridge, Hook::Forward) => vec![Traffic::Within],
-            (Family::Bridge, Hook::Input | Hook::Prerouting) => vec![Traffic::Host],
-            (Family::Bridge, _) => Vec::new(),
-            (_, Hook::Input) => vec![Traffic::Host],
-            (_, Hook::Forward) => {
-                let outside = forwarded.into_iter().filter(|_| bridge.outside);
-                outside.chain(netfilter.then_some(Traffic::Within)).collect()
-            }
-            _ => Vec::new(),
-        }
-    }
-
-    fn packet(&self, traffic: Traffic, version: IpVersion, bridge: &Bridge, ours: Address) -> Packet {
-        let inside = match self.table.table.family {
-            // A chain for frames sees ports, whose names nobody knows.
-            Family::Bridge => Interface::OneOf { names: Vec::new(), not: vec![bridge.name.clone()] },
-            _ => Interface::Named(bridge.name.clone()),
-        };
-        let not = self.facts.bridges.iter().map(|bridge| bridge.name.clone()).collect();
-        let outside = Interface::OneOf { names: self.facts.uplinks.clone(), not };
-        let (iif, oif) = match traffic {
-            Traffic::Out => (inside, outside),
-            Traffic::Answers | Traffic::Published => (outside, inside),
-            Traffic::Within => (inside.clone(), inside),
-            Traffic::Host => (inside, Interface::None),
-        };
-        let (source, destination) = match traffic {
-            Traffic::Out => (ours, Address::Outside),
-            Traffic::Answers | Traffic::Published => (Address::Outside, ours),
-            Traffic::Within => (ours, ours),
-            Traffic::Host => (ours, Address::Unknown),
-        };
-        let connection = match traffic {
-            Traffic::Answers => Connection::Answer,
-            Traffic::Published => Connection::NewPublished,
-            Traffic::Out | Traffic::Within | Traffic::Host => Connection::New,
-        };
-        Packet { version, iif, oif, source, destination, connection }
-    }
-}
-
-/// The packets in words.
-fn what(traffic: &[Traffic]) -> String {
-    let has = |one: Traffic| traffic.contains(&one);
-    let mut parts = Vec::new();
-    match (has(Traffic::Out), has(Traffic::Answers)) {
-        (true, true) => parts.push("everything between containers and the outside"),
-        (true, false) => parts.push("what containers send out"),
-        (false, true) => parts.push("the answers to containers"),
-        (false, false) => {}
-    }
-    if has(Traffic::Published) && !(has(Traffic::Out) && has(Traffic::Answers)) {
-        parts.push("what comes to published ports");
-    }
-    if has(Traffic::Within) {
-        parts.push("what containers of one network send each other");
-    }
-    if has(Traffic::Host) {
-        parts.push("what containers send to the host itself");
-    }
-    parts.join(", and ")
 }
 
 /// `on pontoon0`; of many, the first ones.

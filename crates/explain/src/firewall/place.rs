@@ -1,7 +1,7 @@
 //! Where a rule of ours lets packets through that somebody else's firewall drops.
 
 use pontoon_nft::ruleset::{ListedRule, Table};
-use pontoon_nft::syntax::{Key, Match, Rule, TableRef, Value, Verdict};
+use pontoon_nft::syntax::{Hook, Key, Match, Rule, TableRef, Value, Verdict};
 
 use super::{DOCKER_USER, Facts, Finding, Owner, Severity, examine};
 
@@ -14,6 +14,8 @@ pub enum Place {
         table: TableRef,
         /// The chain.
         chain: String,
+        /// The hook at which its packets are: which of them need a rule.
+        hook: Hook,
         /// Whose it is.
         owner: Owner,
     },
@@ -41,15 +43,15 @@ pub fn places(facts: &Facts) -> Vec<Place> {
 }
 
 fn place(facts: &Facts, finding: Finding) -> Place {
-    let Finding { owner, legacy, table, chain, fix, .. } = finding;
+    let Finding { owner, legacy, table, chain, hook, fix, .. } = finding;
     match (owner, legacy) {
         (Owner::Firewalld, _) => Place::Firewalld,
         (_, true) => Place::ByHand { owner, commands: fix },
         (_, false) => {
             // Docker keeps that chain for others, unless something before it drops already.
-            let dockers = lets_through(facts, &table, DOCKER_USER, &chain);
+            let dockers = hook == Hook::Forward && lets_through(facts, &table, DOCKER_USER, &chain);
             let chain = if dockers { DOCKER_USER.to_owned() } else { chain };
-            Place::Chain { table, chain, owner }
+            Place::Chain { table, chain, hook, owner }
         }
     }
 }

@@ -1,9 +1,12 @@
 //! What lets packets through that a firewall drops, as commands.
 
 use pontoon_nft::ruleset::Table;
-use pontoon_nft::syntax::{Command, Family, Hook, Key, Match, Rule, Value, Verdict, shell_command};
+use pontoon_nft::syntax::{
+    Command, Family, Hook, Key, Match, PortSide, Rule, Statement, Transport, Value, Verdict, shell_command,
+};
 
 use super::owner::{Owner, is_iptables};
+use super::traffic::{Traffic, is_about_names};
 
 /// Which program changes a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,25 +22,53 @@ pub enum Tables {
 /// Source: <https://docs.docker.com/engine/network/packet-filtering-firewalls/>.
 pub const DOCKER_USER: &str = "DOCKER-USER";
 
-/// The commands that have `owner` let through what enters or leaves `bridges`, in the chain `base` of `table`.
+/// What is to be let through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Opening {
+    /// What enters or leaves a bridge.
+    Through,
+    /// What comes from a bridge for the host.
+    Host,
+    /// Of that, what asks for names.
+    Names,
+    /// What the host answers to that.
+    NameAnswers,
+}
+
+impl Opening {
+    /// What lets `traffic` pass that was dropped at `hook`.
+    pub(super) fn of(hook: Hook, traffic: &[Traffic]) -> Self {
+        match hook {
+            Hook::Output | Hook::Postrouting => Self::NameAnswers,
+            _ if is_about_names(traffic) => Self::Names,
+            Hook::Input => Self::Host,
+            _ => Self::Through,
+        }
+    }
+}
+
+/// The port where names are asked for. Source: RFC 1035, section 4.2.
+const NAMES: u16 = 53;
+
+/// The commands that have `owner` let through what there is of `bridges`, in the chain `base` of `table`.
 pub(super) fn commands(
     owner: Owner,
     tables: Tables,
     table: &Table,
     base: &str,
-    hook: Hook,
+    opening: Opening,
     bridges: &[String],
 ) -> Vec<String> {
     match (owner, tables) {
-        (Owner::Ufw, _) => each(bridges, |bridge| ufw(hook, bridge)),
+        (Owner::Ufw, _) => each(bridges, |bridge| ufw(opening, bridge)),
         (Owner::Firewalld, _) => firewalld(bridges),
         (_, Tables::Legacy) => {
-            each(bridges, |bridge| iptables(&legacy_program(table), table, base, hook, bridge))
+            each(bridges, |bridge| iptables(&legacy_program(table), table, base, opening, bridge))
         }
         (_, Tables::Nft) if is_iptables(table) => {
-            each(bridges, |bridge| iptables(program(table), table, base, hook, bridge))
+            each(bridges, |bridge| iptables(program(table), table, base, opening, bridge))
         }
-        (_, Tables::Nft) => each(bridges, |bridge| nft(table, base, hook, bridge)),
+        (_, Tables::Nft) => each(bridges, |bridge| nft(table, base, opening, bridge)),
     }
 }
 
@@ -45,11 +76,15 @@ fn each(bridges: &[String], of: impl Fn(&str) -> Vec<String>) -> Vec<String> {
     bridges.iter().flat_map(|bridge| of(bridge)).collect()
 }
 
-/// Source: ufw(8), "route allow".
-fn ufw(hook: Hook, bridge: &str) -> Vec<String> {
-    match hook {
-        Hook::Input => vec![format!("ufw allow in on {bridge}")],
-        _ => vec![format!("ufw route allow in on {bridge}"), format!("ufw route allow out on {bridge}")],
+/// Source: ufw(8), "route allow" and "rule syntax".
+fn ufw(opening: Opening, bridge: &str) -> Vec<String> {
+    match opening {
+        Opening::Through => {
+            vec![format!("ufw route allow in on {bridge}"), format!("ufw route allow out on {bridge}")]
+        }
+        Opening::Host => vec![format!("ufw allow in on {bridge}")],
+        Opening::Names => vec![format!("ufw allow in on {bridge} to any port {NAMES}")],
+        Opening::NameAnswers => vec![format!("ufw allow out on {bridge} from any port {NAMES}")],
     }
 }
 
@@ -79,19 +114,41 @@ fn legacy_program(table: &Table) -> String {
     format!("{}-legacy", program(table))
 }
 
-fn iptables(program: &str, table: &Table, base: &str, hook: Hook, bridge: &str) -> Vec<String> {
-    if hook == Hook::Input {
-        return vec![format!("{program} -I {base} -i {bridge} -j ACCEPT")];
+fn iptables(program: &str, table: &Table, base: &str, opening: Opening, bridge: &str) -> Vec<String> {
+    let docker = opening == Opening::Through && table.chain(DOCKER_USER).is_some();
+    let chain = if docker { DOCKER_USER } else { base };
+    let of = match table.table.name.as_str() {
+        "filter" => String::new(),
+        other => format!(" -t {other}"),
+    };
+    let insert = |what: String| format!("{program}{of} -I {chain} {what} -j ACCEPT");
+    let by_protocol = |way: &str, port: &str| {
+        ["udp", "tcp"].map(|protocol| insert(format!("{way} {bridge} -p {protocol} {port} {NAMES}"))).into()
+    };
+    match opening {
+        Opening::Through => ["-i", "-o"].map(|way| insert(format!("{way} {bridge}"))).into(),
+        Opening::Host => vec![insert(format!("-i {bridge}"))],
+        Opening::Names => by_protocol("-i", "--dport"),
+        Opening::NameAnswers => by_protocol("-o", "--sport"),
     }
-    let chain = if table.chain(DOCKER_USER).is_some() { DOCKER_USER } else { base };
-    ["-i", "-o"].map(|way| format!("{program} -I {chain} {way} {bridge} -j ACCEPT")).into()
 }
 
-fn nft(table: &Table, base: &str, hook: Hook, bridge: &str) -> Vec<String> {
-    let ways: &[Key] = if hook == Hook::Input { &[Key::IIFNAME] } else { &[Key::IIFNAME, Key::OIFNAME] };
-    let insert = |way: &Key| {
-        let rule = Rule::new([Match::is(*way, Value::Ifname(bridge.to_owned())), Verdict::Accept.into()]);
+fn nft(table: &Table, base: &str, opening: Opening, bridge: &str) -> Vec<String> {
+    let is = |key: Key| Match::is(key, Value::Ifname(bridge.to_owned()));
+    let insert = |matches: Vec<Statement>| {
+        let statements = matches.into_iter().chain([Verdict::Accept.into()]);
+        let rule = Rule::new(statements.collect::<Vec<_>>());
         shell_command(&Command::InsertRule { table: table.table.clone(), chain: base.to_owned(), rule })
     };
-    ways.iter().map(insert).collect()
+    let by_protocol = |way: Key, side: PortSide| {
+        [Transport::Udp, Transport::Tcp].map(|transport| {
+            insert(vec![is(way), Match::is(Key::Port { transport, side }, Value::Port(NAMES))])
+        })
+    };
+    match opening {
+        Opening::Through => [Key::IIFNAME, Key::OIFNAME].map(|way| insert(vec![is(way)])).into(),
+        Opening::Host => vec![insert(vec![is(Key::IIFNAME)])],
+        Opening::Names => by_protocol(Key::IIFNAME, PortSide::Destination).into(),
+        Opening::NameAnswers => by_protocol(Key::OIFNAME, PortSide::Source).into(),
+    }
 }

@@ -12,7 +12,7 @@ use crate::output;
 /// Show what other firewalls drop of containers' packets, and what lets it through
 ///
 /// Nothing is changed. The exit code is 1 if something that a network needs is dropped. What a firewall may drop by a
-/// special rule, and that containers do not reach the host itself, is noted, for somebody may want it so.
+/// special rule, and that containers do not reach the host itself but for names, is noted, for somebody may want it so.
 #[derive(Debug, Args)]
 pub(crate) struct Check {
     /// How it is shown

@@ -13,8 +13,9 @@ use crate::show::plan::PlanFlag;
 ///
 /// Rules with the comment `pontoon:integration` go to the top of the chain that drops, or of DOCKER-USER where Docker
 /// is; firewalld gets a zone and two policies of its own in /etc/firewalld. What containers may do is decided by
-/// Pontoon's own table then. Nothing of others is changed. `network create` and `restore` renew it; `firewall release`
-/// and the last `system prune` take it back. Prints where something was done.
+/// Pontoon's own table then. Where a chain drops what is for the host itself, only queries for names are let through:
+/// port 53. Nothing of others is changed. `network create` and `restore` renew it; `firewall release` and the last
+/// `system prune` take it back. Prints where something was done.
 #[derive(Debug, Args)]
 pub(crate) struct Integrate {
     #[command(flatten)]

@@ -1,0 +1,275 @@
+//! Containers that ask the host for names where somebody shuts its doors.
+//!
+//! Servers on port 53 that answer anything stand for those that know names.
+
+use pontoon_e2e::{Pontoon, becomes_as_before, state};
+use pontoon_testkit::{Host, Server, UdpServer, sandboxed};
+
+use crate::{Firewalld, warned};
+
+/// What an administrator allows: what was asked for, and what the host says to itself.
+const OFFICE: &str = "
+    nft add table inet office
+    nft add chain inet office input '{ type filter hook input priority 0; policy drop; }'
+    nft add rule inet office input ct state established,related accept
+    nft add rule inet office input iif lo accept
+    nft add rule inet office input meta l4proto ipv6-icmp accept
+";
+
+const GATEWAY: &str = "10.8.0.1";
+const GATEWAY6: &str = "fd08::1";
+
+/// A network with names, and who answers on it.
+struct Blue {
+    _udp: UdpServer,
+    _tcp: Server,
+}
+
+impl Blue {
+    /// Makes the network `blue` and the container `web` on it, each of which warns.
+    #[track_caller]
+    fn lay(host: &Host) -> Self {
+        let pontoon = Pontoon::on(host);
+        let servers =
+            Self { _udp: host.serve_udp("host", 53, "names"), _tcp: host.serve("host", 53, "names") };
+        warned(&pontoon, "network create --subnet 10.8.0.0/24 --ipv6 --subnet fd08::/64 blue");
+        warned(&pontoon, "run -d --name web --network blue -- sleep 1000");
+        servers
+    }
+}
+
+/// Which of UDP and TCP get an answer at an address of the host.
+fn answered(host: &Host, place: &str, address: &str) -> (bool, bool) {
+    let address = match address.contains(':') {
+        true => format!("[{address}]:53"),
+        false => format!("{address}:53"),
+    };
+    (host.ask_udp(place, &address).is_ok(), host.fetch(place, &address).is_ok())
+}
+
+/// Names of `web` are kept from it, are let through, and are kept from it again, with the host as before.
+#[track_caller]
+fn are_kept_let_through_and_kept_again(host: &Host, owner: &str, v6: bool) {
+    let pontoon = Pontoon::on(host);
+    let servers = Blue::lay(host);
+    assert_eq!(answered(host, "web", GATEWAY), (false, false), "{owner} lets nobody ask");
+    let found = pontoon.attempt("firewall --format json");
+    assert!(!found.status.success());
+    let found: serde_json::Value = serde_json::from_slice(&found.stdout).expect("findings");
+    let names = |finding: &&serde_json::Value| finding["code"] == "firewall-names";
+    let finding = found.as_array().expect("a list").iter().find(names).expect("names are kept");
+    assert_eq!((&finding["severity"], &finding["hook"]), (&"blocks".into(), &"input".into()), "{finding:#}");
+    let sentence = finding["sentence"].as_str().expect("text");
+    assert!(sentence.starts_with(owner) && sentence.contains("queries for names on pt-"), "{sentence}");
+
+    let before = state(host);
+    pontoon.run("firewall integrate");
+    let told = pontoon.run("firewall");
+    assert!(told.starts_with("nothing is in the way"), "{told}");
+    assert_eq!(answered(host, "web", GATEWAY), (true, true), "{owner} lets containers ask");
+    if v6 {
+        assert_eq!(answered(host, "web", GATEWAY6), (true, true), "{owner} lets containers ask over IPv6");
+    }
+    let integrated = state(host);
+    pontoon.run("firewall integrate");
+    integrated.assert_unchanged(&state(host));
+    // The next network is let through as well.
+    pontoon.run("network create --internal --subnet 10.7.0.0/24 red");
+    pontoon.run("run -d --name db --network red -- sleep 1000");
+    assert_eq!(answered(host, "db", "10.7.0.1"), (true, true));
+    pontoon.run("rm -f db");
+    pontoon.run("network rm red");
+
+    pontoon.run("firewall release");
+    // firewalld makes its table anew whenever it reads its files, behind the others.
+    if owner != "firewalld" {
+        becomes_as_before(host, &before);
+    }
+    assert_eq!(answered(host, "web", GATEWAY), (false, false), "{owner} is as it was");
+    drop(servers);
+    pontoon.run("rm -f web");
+}
+
+/// The commands that `firewall` prints for names.
+fn by_hand(pontoon: &Pontoon<'_>) -> Vec<String> {
+    let found = pontoon.attempt("firewall --format json");
+    let found: serde_json::Value = serde_json::from_slice(&found.stdout).expect("findings");
+    let names = |finding: &&serde_json::Value| {
+        finding["code"].as_str().is_some_and(|code| code.starts_with("firewall-names"))
+    };
+    let findings = found.as_array().expect("a list").iter().filter(names);
+    let fixes = findings.flat_map(|finding| finding["fix"].as_array().expect("commands"));
+    fixes.map(|fix| fix.as_str().expect("a command").to_owned()).collect()
+}
+
+sandboxed! {
+    fn a_table_of_an_administrator(host: Host) {
+        host.sh(OFFICE);
+        are_kept_let_through_and_kept_again(&host, "somebody's nftables rules", true);
+        let pontoon = Pontoon::on(&host);
+        let said = warned(&pontoon, "run -d --name web --network blue -- sleep 1000");
+        assert!(said.contains("`pontoon firewall integrate` lets them through; by hand: nft insert rule"), "{said}");
+        let _udp = host.serve_udp("host", 53, "names");
+        let _tcp = host.serve("host", 53, "names");
+        by_hand(&pontoon).iter().for_each(|command| drop(host.sh(command)));
+        assert_eq!(answered(&host, "web", GATEWAY), (true, true));
+        assert_eq!(answered(&host, "web", GATEWAY6), (true, true));
+    }
+
+    fn nothing_but_names_is_let_through(host: Host) {
+        host.sh(OFFICE);
+        let _blue = Blue::lay(&host);
+        let _ssh = host.serve("host", 22, "secrets");
+        Pontoon::on(&host).run("firewall integrate");
+        assert!(host.fetch("web", &format!("{GATEWAY}:22")).is_err());
+    }
+
+    fn rules_of_iptables_nft(host: Host) {
+        host.need("iptables-nft");
+        host.sh("iptables-nft -A INPUT -i lo -j ACCEPT && iptables-nft -P INPUT DROP");
+        are_kept_let_through_and_kept_again(&host, "somebody's iptables rules", false);
+        let pontoon = Pontoon::on(&host);
+        pontoon.run("firewall integrate");
+        // iptables lists what is ours, and what it shows is what it takes.
+        let rules = host.sh("iptables-nft -S INPUT");
+        let remark = "-m comment --comment \"pontoon:integration\" -j ACCEPT";
+        for protocol in ["udp", "tcp"] {
+            let rule = format!("-A INPUT -i pt-+ -p {protocol} -m {protocol} --dport 53 {remark}");
+            assert!(rules.contains(&rule), "{rules}");
+        }
+        host.sh("iptables-nft-save > /run/rules && iptables-nft-restore < /run/rules");
+        assert!(pontoon.run("firewall").starts_with("nothing is in the way"));
+        pontoon.run("firewall integrate");
+        assert_eq!(host.sh("iptables-nft -S INPUT"), rules);
+        pontoon.run("firewall release");
+        assert_eq!(host.sh("iptables-nft -S INPUT"), "-P INPUT DROP\n-A INPUT -i lo -j ACCEPT\n");
+        let _udp = host.serve_udp("host", 53, "names");
+        let _tcp = host.serve("host", 53, "names");
+        warned(&pontoon, "run -d --name web --network blue -- sleep 1000");
+        by_hand(&pontoon).iter().for_each(|command| drop(host.sh(command)));
+        assert_eq!(answered(&host, "web", GATEWAY), (true, true));
+        assert!(pontoon.run("firewall").starts_with("nothing is in the way"));
+    }
+
+    fn rules_of_iptables_legacy_are_told_of_and_left_alone(host: Host) {
+        host.need("iptables-legacy");
+        if !host.try_sh("iptables-legacy -L").status.success() {
+            eprintln!("this kernel has no ip_tables: there is nothing that could be in the way");
+            return;
+        }
+        host.sh("iptables-legacy -A INPUT -i lo -j ACCEPT && iptables-legacy -P INPUT DROP");
+        let pontoon = Pontoon::on(&host);
+        let _blue = Blue::lay(&host);
+        assert_eq!(answered(&host, "web", GATEWAY), (false, false));
+        let rules = host.sh("iptables-legacy -S");
+        let commands = by_hand(&pontoon);
+        assert!(commands[0].starts_with("iptables-legacy -I INPUT -i pt-"), "{commands:?}");
+        let said = warned(&pontoon, "firewall integrate");
+        assert!(commands.iter().all(|command| said.contains(command)), "{said}");
+        assert_eq!(host.sh("iptables-legacy -S"), rules);
+        commands.iter().for_each(|command| drop(host.sh(command)));
+        assert_eq!(answered(&host, "web", GATEWAY), (true, true));
+        assert!(pontoon.run("firewall").starts_with("nothing is in the way"));
+    }
+
+    fn ufw_itself(host: Host) {
+        host.need("ufw");
+        // All that it writes to.
+        ["/etc/ufw", "/etc/default", "/lib/ufw"].iter().for_each(|folder| host.own(folder));
+        host.sh("ufw --force enable");
+        are_kept_let_through_and_kept_again(&host, "ufw", true);
+        let pontoon = Pontoon::on(&host);
+        let _udp = host.serve_udp("host", 53, "names");
+        let _tcp = host.serve("host", 53, "names");
+        warned(&pontoon, "run -d --name web --network blue -- sleep 1000");
+        pontoon.run("firewall integrate");
+        for again in ["ufw reload", "ufw disable && ufw --force enable"] {
+            host.sh(again);
+            assert_eq!(answered(&host, "web", GATEWAY), (true, true), "{again}");
+            assert_eq!(answered(&host, "web", GATEWAY6), (true, true), "{again}");
+        }
+        pontoon.run("firewall release");
+        let commands = by_hand(&pontoon);
+        assert!(commands.iter().all(|command| command.ends_with(" to any port 53")), "{commands:?}");
+        commands.iter().for_each(|command| drop(host.sh(command)));
+        assert_eq!(answered(&host, "web", GATEWAY), (true, true));
+        // What ufw makes of its own rule is understood.
+        assert_eq!(by_hand(&pontoon), [""; 0]);
+    }
+
+    fn firewalld_itself(host: Host) {
+        let _firewalld = Firewalld::start(&host);
+        are_kept_let_through_and_kept_again(&host, "firewalld", true);
+        let pontoon = Pontoon::on(&host);
+        let _udp = host.serve_udp("host", 53, "names");
+        let _tcp = host.serve("host", 53, "names");
+        warned(&pontoon, "run -d --name web --network blue -- sleep 1000");
+        pontoon.run("firewall integrate");
+        host.sh("firewall-cmd --reload");
+        assert_eq!(answered(&host, "web", GATEWAY), (true, true), "a reload takes nothing of ours away");
+        pontoon.run("firewall release");
+        assert_eq!(answered(&host, "web", GATEWAY), (false, false));
+        // A service of its zone, by hand.
+        host.sh("firewall-cmd --zone=public --add-service=dns");
+        assert_eq!(answered(&host, "web", GATEWAY), (true, true));
+        assert_eq!(by_hand(&pontoon), [""; 0]);
+    }
+
+    fn what_the_host_answers_is_let_out_too(host: Host) {
+        host.sh("nft add table inet office");
+        host.sh("nft add chain inet office output '{ type filter hook output priority 0; policy drop; }'");
+        host.sh("nft add rule inet office output meta l4proto ipv6-icmp accept");
+        let _blue = Blue::lay(&host);
+        let pontoon = Pontoon::on(&host);
+        assert_eq!(answered(&host, "web", GATEWAY), (false, false));
+        let before = state(&host);
+        pontoon.run("firewall integrate");
+        assert_eq!(answered(&host, "web", GATEWAY), (true, true));
+        assert_eq!(answered(&host, "web", GATEWAY6), (true, true));
+        assert!(pontoon.run("firewall").starts_with("nothing is in the way"));
+        pontoon.run("firewall release");
+        before.assert_unchanged(&state(&host));
+        assert_eq!(answered(&host, "web", GATEWAY), (false, false));
+    }
+
+    fn only_networks_with_names_are_concerned(host: Host) {
+        host.sh(OFFICE);
+        let pontoon = Pontoon::on(&host);
+        pontoon.run("run --rm -- true");
+        let told = pontoon.run("firewall");
+        assert!(told.starts_with("nothing is in the way\nnote: "), "{told}");
+        // Also those whose containers reach nothing else.
+        let said = warned(&pontoon, "network create --internal blue");
+        assert!(said.contains("drop containers' queries for names on pt-"), "{said}");
+        let said = warned(&pontoon, "run --rm --network blue -- true");
+        assert!(said.contains("queries for names"), "{said}");
+        pontoon.run("run --rm -- true");
+        // A network whose bridge has no address on the host has nobody to ask.
+        pontoon.run("network create --internal -o com.docker.network.bridge.gateway_mode_ipv4=isolated red");
+    }
+
+    fn the_plan_is_what_is_done(host: Host) {
+        host.sh(OFFICE);
+        let pontoon = Pontoon::on(&host);
+        warned(&pontoon, "network create -o com.docker.network.bridge.name=lan0 blue");
+        let before = state(&host);
+        let plan = pontoon.run("--dry-run firewall integrate");
+        before.assert_unchanged(&state(&host));
+        assert!(plan.contains("let containers ask the host for names"), "{plan}");
+        host.sh(&plan);
+        let by_hand = state(&host);
+        pontoon.run("firewall release");
+        before.assert_unchanged(&state(&host));
+        pontoon.run("firewall integrate");
+        by_hand.assert_unchanged(&state(&host));
+        let chain = host.sh("nft list chain inet office input");
+        assert!(chain.contains("iifname \"lan0\" udp dport 53 accept") && !chain.contains("pontoon0"), "{chain}");
+        // A name of one's own is let through with its network.
+        pontoon.run("network create -o com.docker.network.bridge.name=lan1 red");
+        assert!(host.sh("nft list chain inet office input").contains("iifname \"lan1\" tcp dport 53 accept"));
+        // Somebody flushed it.
+        host.sh(&format!("nft delete table inet office\n{OFFICE}"));
+        pontoon.run("restore");
+        assert!(pontoon.run("firewall").starts_with("nothing is in the way"));
+    }
+}

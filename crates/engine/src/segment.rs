@@ -44,7 +44,7 @@ impl Engine {
     /// Lays a segment of a network, and those that it hangs from.
     pub(crate) fn lay_segment(&mut self, network: &Network, number: u32) -> Result<(), EngineError> {
         let guard = self.exclusive()?;
-        let laid = self.lay_chain(network, number);
+        let laid = self.lay_chain(network, number).map(|()| self.let_segment_through());
         drop(guard);
         laid
     }

@@ -19,7 +19,7 @@ const INTEGRATED: &str = include_str!("captured/firewalld-integrated.json");
 
 fn bridge(name: &str) -> Bridge {
     let v4 = Some("172.18.0.0/16".parse().unwrap());
-    Bridge { name: name.into(), v4, v6: None, outside: true, names: Vec::new() }
+    Bridge { name: name.into(), v4, v6: None, outside: true, names: Vec::new(), further: false }
 }
 
 fn facts(ruleset: &str) -> Facts {
@@ -76,6 +76,18 @@ fn frames_between_containers_meet_the_same_chain() {
     assert_eq!((found.code, found.traffic.as_slice()), ("firewall-within", &[Traffic::Within][..]));
     facts.bridges[0].outside = true;
     assert_eq!(one(&facts).traffic.len(), 4, "one chain is one finding");
+}
+
+#[test]
+fn a_further_bridge_of_a_network_has_frames_alone() {
+    let mut facts = facts(DOCKER);
+    facts.bridges.push(Bridge { further: true, ..bridge("pt0123x1") });
+    assert_eq!(one(&facts).bridges, ["pt-0123"]);
+    facts.bridge_netfilter = (true, true);
+    assert_eq!(one(&facts).bridges, ["pt-0123", "pt0123x1"], "one chain is one finding");
+    facts.bridges.remove(0);
+    let found = one(&facts);
+    assert_eq!((found.code, found.traffic.as_slice()), ("firewall-within", &[Traffic::Within][..]));
 }
 
 #[test]

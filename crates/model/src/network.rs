@@ -203,6 +203,11 @@ impl Network {
         if number == 0 { self.bridge_name.clone() } else { self.segment_name('x', number) }
     }
 
+    /// What all bridges but the first are called; `*` stands for what follows.
+    pub fn further_bridges(&self) -> String {
+        format!("pt{}x*", &self.id.as_str()[..9])
+    }
+
     /// The names of segment `number`, from 1.
     pub fn segment(&self, number: u32) -> Segment {
         Segment {

@@ -2,7 +2,7 @@
 
 mod names;
 
-use pontoon_e2e::{Pontoon, eventually, state};
+use pontoon_e2e::{Pontoon, becomes_as_before, eventually, state};
 use pontoon_testkit::{Background, Host, Server, sandboxed};
 
 /// What dockerd sets up for its default bridge, for one of iptables' programs.
@@ -247,6 +247,37 @@ sandboxed! {
         assert!(host.pings("one", &two));
         let said = warned(&pontoon, "run -d --name three -- sleep 100");
         assert!(!said.contains("each other"), "a switch that has changed is noticed: {said}");
+    }
+
+    fn each_bridge_of_a_large_network_is_let_through(host: Host) {
+        docker(&host, "iptables-nft");
+        host.sh("sysctl -w net.bridge.bridge-nf-call-iptables=1");
+        ["near", "far", "farther"].iter().for_each(|name| drop(host.sh(&format!("ip netns add {name}"))));
+        let before = state(&host);
+        let pontoon = Pontoon::on(&host);
+        warned(&pontoon, "network create --subnet 10.8.0.0/16 large");
+        pontoon.run("firewall integrate");
+        pontoon.run("network connect --ip 10.8.0.9 large netns:near");
+        // Bridges are laid for them, and let through without being asked.
+        pontoon.run("network connect --ip 10.8.100.1 large netns:far");
+        pontoon.run("network connect --ip 10.8.200.1 large netns:farther");
+        assert!(host.pings("near", "10.8.100.1") && host.pings("far", "10.8.200.1"));
+        let rules = host.sh("iptables-nft -S DOCKER-USER");
+        assert_eq!(rules.lines().filter(|line| line.contains("x+ -m comment")).count(), 2, "{rules}");
+        pontoon.run("firewall release");
+        assert!(!host.pings("near", "10.8.100.1"));
+        let (_, _) = pontoon.fail("firewall");
+        let found = pontoon.attempt("firewall --format json");
+        let found: serde_json::Value = serde_json::from_slice(&found.stdout).expect("findings");
+        assert!(found[0]["bridges"].as_array().expect("a list").len() >= 3, "{found:#}");
+        pontoon.run("firewall integrate");
+        assert!(host.pings("near", "10.8.100.1"));
+        ["near", "far", "farther"].iter().for_each(|name| {
+            pontoon.run(&format!("network disconnect large netns:{name}"));
+        });
+        pontoon.run("network rm large");
+        pontoon.run("system prune -f");
+        becomes_as_before(&host, &before);
     }
 
     fn what_somebody_flushed_is_renewed(host: Host) {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use ipnet::{Ipv4Net, Ipv6Net};
 use pontoon_explain::firewall::{Bridge, Facts, Place, owner, places};
 use pontoon_kernel::process::running_here;
+use pontoon_model::network::Driver;
 use pontoon_model::op::GuestOp;
 use pontoon_model::{Network, Op};
 use pontoon_nft::ruleset::{ListedChain, Table};
@@ -13,9 +14,9 @@ use pontoon_nft::syntax::{Hook, Rule};
 use pontoon_plan::{Plan, guest};
 use pontoon_store::{Recovery, Subject};
 
-use super::{RESOLVER, bridge};
+use super::RESOLVER;
 use crate::journal::Prepared;
-use crate::{Engine, EngineError, Mode, Outcome};
+use crate::{Engine, EngineError, Mode, Outcome, segment};
 
 /// The note that says whether bridges are to be let through. It outlives a reboot.
 const INTEGRATED: &str = "firewall-integrated";
@@ -82,6 +83,13 @@ impl Engine {
         made
     }
 
+    /// After a large network was given another bridge. The caller holds the writers' lock.
+    pub(crate) fn let_segment_through(&mut self) {
+        if let Err(error) = self.renew_integration(None) {
+            self.warn(not_renewed(&error));
+        }
+    }
+
     /// After networks were restored: as [`Engine::let_through`], for all there are.
     pub(crate) fn let_all_through<T>(&mut self, mut restored: Outcome<T>) -> Outcome<T> {
         let renewed = self.renew_integration(None).and_then(|plan| {
@@ -98,10 +106,15 @@ impl Engine {
     fn integrate(&mut self, new: Option<&Network>) -> Result<Outcome<Integration>, EngineError> {
         let mut networks = self.store.read(|tx| tx.networks())?;
         networks.extend(new.cloned());
-        let mut bridges: Vec<Bridge> = networks.iter().filter_map(bridge).collect();
-        let names: Vec<String> = bridges.iter().map(|bridge| bridge.name.clone()).collect();
+        let mut bridges = self.bridges(&networks)?;
+        let mut names = Vec::new();
+        for network in networks.iter().filter(|network| network.driver == Driver::Bridge) {
+            names.push(network.bridge_name.to_string());
+            let large = self.store.read(|tx| segment::laid(tx, network))?;
+            names.extend(large.first().map(|_| network.further_bridges()));
+        }
         // Not those whose containers ask for none.
-        let named = bridges.iter().filter(|bridge| !bridge.names.is_empty());
+        let named = bridges.iter().filter(|bridge| !bridge.names.is_empty() && !bridge.further);
         let named: Vec<String> = named.map(|bridge| bridge.name.clone()).collect();
         bridges.push(any_bridge());
         let facts = self.firewall_facts(bridges)?;
@@ -245,5 +258,5 @@ fn any_bridge() -> Bridge {
     let v4: Ipv4Net = "192.0.2.0/24".parse().expect(net);
     let v6: Ipv6Net = "2001:db8::/32".parse().expect(net);
     let names = vec![v4.network().into(), RESOLVER.into(), v6.network().into()];
-    Bridge { name: "pt-0".into(), v4: Some(v4), v6: Some(v6), outside: true, names }
+    Bridge { name: "pt-0".into(), v4: Some(v4), v6: Some(v6), outside: true, names, further: false }
 }

@@ -43,12 +43,13 @@ impl Engine {
             return;
         }
         let needs = |bridge: &Bridge| bridge.outside || !bridge.names.is_empty();
-        let wanted: Vec<Bridge> = networks.into_iter().filter_map(bridge).filter(needs).collect();
+        let wanted = networks.into_iter().filter(|network| bridge(network).as_ref().is_some_and(needs));
+        let wanted: Vec<&Network> = wanted.collect();
         if wanted.is_empty() {
             return;
         }
         self.heeded = Some(Instant::now());
-        match self.in_the_way(wanted) {
+        match self.bridges(wanted).and_then(|bridges| self.in_the_way(bridges)) {
             Ok(warnings) => {
                 for warning in warnings.into_iter().take(1) {
                     if !self.warnings.contains(&warning) {

@@ -26,7 +26,7 @@ pub use integrate::Integration;
 
 use crate::network::DEFAULT;
 use crate::observe::switch;
-use crate::{Engine, EngineError};
+use crate::{Engine, EngineError, segment};
 
 /// Whether frames on a bridge meet the rules for packets of IP, below `/proc/sys`.
 const BRIDGE_NETFILTER: [&str; 2] =
@@ -43,8 +43,24 @@ impl Engine {
     /// Without `CAP_NET_ADMIN`; if the kernel does not tell.
     pub fn foreign_firewalls(&mut self) -> Result<Vec<Finding>, EngineError> {
         let networks = self.store.read(|tx| tx.networks())?;
-        let bridges = networks.iter().filter_map(bridge).collect();
+        let bridges = self.bridges(&networks)?;
         Ok(examine(&self.firewall_facts(bridges)?))
+    }
+
+    /// The networks' bridges, and those that large ones have been given since.
+    fn bridges<'a>(
+        &self,
+        networks: impl IntoIterator<Item = &'a Network>,
+    ) -> Result<Vec<Bridge>, EngineError> {
+        let mut bridges = Vec::new();
+        for network in networks {
+            let Some(first) = bridge(network) else { continue };
+            let further = self.store.read(|tx| segment::laid(tx, network))?;
+            let further = further.into_iter().map(|segment| segment.bridge.to_string());
+            bridges.extend(further.map(|name| Bridge { name, further: true, ..first.clone() }));
+            bridges.push(first);
+        }
+        Ok(bridges)
     }
 
     /// The tables of others. Ours are large, and change with each container.
@@ -117,7 +133,14 @@ fn bridge(network: &Network) -> Option<Bridge> {
         IpNet::V4(_) => None,
     });
     let outside = network.pools().any(|pool| network.needs_forwarding(pool));
-    Some(Bridge { name: network.bridge_name.to_string(), v4, v6, outside, names: name_servers(network) })
+    Some(Bridge {
+        name: network.bridge_name.to_string(),
+        v4,
+        v6,
+        outside,
+        names: name_servers(network),
+        further: false,
+    })
 }
 
 fn bridge_netfilter() -> (bool, bool) {

@@ -37,6 +37,8 @@ pub struct Bridge {
     pub outside: bool,
     /// The host's addresses at which its containers ask for names; none where they do not.
     pub names: Vec<IpAddr>,
+    /// Whether it is one of a large network's bridges but the first: only what containers send each other passes it.
+    pub further: bool,
 }
 
 /// What was read of the host.
@@ -178,11 +180,14 @@ impl Examination<'_> {
             }
         }
         // Whoever is stopped on the way out is stopped within for the same reason.
+        let firsts = self.facts.bridges.iter().filter(|bridge| !bridge.further);
+        let mut stopped = firsts.filter(|bridge| within.bridges.contains(&bridge.name));
         if !blocked.bridges.is_empty()
-            && within.bridges.is_subset(&blocked.bridges)
+            && stopped.all(|bridge| blocked.bridges.contains(&bridge.name))
             && within.reasons == blocked.reasons
         {
             blocked.traffic.append(&mut within.traffic);
+            blocked.bridges.append(&mut within.bridges);
             within = Found::default();
         }
         let narrower = traffic::narrower(&names.packets, &asked);

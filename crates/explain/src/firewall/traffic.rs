@@ -53,7 +53,8 @@ pub(super) fn packets(facts: &Facts, table: &Table, base: &Base, bridge: &Bridge
     for (version, net, netfilter) in nets {
         let (Some(net), true) = (net, sees(family, version)) else { continue };
         let view = View { facts, family, bridge, version, ours: Address::In(net) };
-        for traffic in view.kinds(base, netfilter) {
+        let passes = |traffic: &Traffic| !bridge.further || *traffic == Traffic::Within;
+        for traffic in view.kinds(base, netfilter).into_iter().filter(passes) {
             match traffic.is_about_names() {
                 true => packets.extend(view.names(traffic).map(|packet| (traffic, packet))),
                 false => packets.push((traffic, view.packet(traffic))),

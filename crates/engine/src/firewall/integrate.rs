@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use ipnet::{Ipv4Net, Ipv6Net};
 use pontoon_explain::firewall::{Bridge, Facts, Place, owner, places};
 use pontoon_kernel::process::running_here;
-use pontoon_model::network::Driver;
+use pontoon_model::network::{Driver, NAMES};
 use pontoon_model::op::GuestOp;
 use pontoon_model::{Network, Op};
 use pontoon_nft::ruleset::{ListedChain, Table};
@@ -14,7 +14,6 @@ use pontoon_nft::syntax::{Hook, Rule};
 use pontoon_plan::{Plan, guest};
 use pontoon_store::{Recovery, Subject};
 
-use super::RESOLVER;
 use crate::journal::Prepared;
 use crate::{Engine, EngineError, Mode, Outcome, segment};
 
@@ -257,6 +256,6 @@ fn any_bridge() -> Bridge {
     let net = "the constant is a subnet";
     let v4: Ipv4Net = "192.0.2.0/24".parse().expect(net);
     let v6: Ipv6Net = "2001:db8::/32".parse().expect(net);
-    let names = vec![v4.network().into(), RESOLVER.into(), v6.network().into()];
+    let names = vec![v4.network().into(), NAMES.into(), v6.network().into()];
     Bridge { name: "pt-0".into(), v4: Some(v4), v6: Some(v6), outside: true, names, further: false }
 }

@@ -7,7 +7,7 @@ mod integrate;
 mod memory;
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use ipnet::IpNet;
 use pontoon_explain::firewall::{Bridge, Facts, examine};
@@ -16,7 +16,7 @@ use pontoon_explain::legacy::{self, Blob};
 use pontoon_kernel::iptables::{self, Version};
 use pontoon_kernel::{link, route};
 use pontoon_model::Network;
-use pontoon_model::network::Driver;
+use pontoon_model::network::{Driver, NAMES};
 use pontoon_netlink::route::DumpRoutes;
 use pontoon_nft::ruleset::Ruleset;
 use pontoon_nft::ruleset::Table;
@@ -24,16 +24,12 @@ use pontoon_nft::syntax::IpVersion;
 
 pub use integrate::Integration;
 
-use crate::network::DEFAULT;
 use crate::observe::switch;
 use crate::{Engine, EngineError, segment};
 
 /// Whether frames on a bridge meet the rules for packets of IP, below `/proc/sys`.
 const BRIDGE_NETFILTER: [&str; 2] =
     ["net/bridge/bridge-nf-call-iptables", "net/bridge/bridge-nf-call-ip6tables"];
-
-/// Where Docker's images expect somebody who knows names. Source: moby's daemon/libnetwork/sandbox.go, `resolverIP`.
-const RESOLVER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 11);
 
 impl Engine {
     /// What there is of others that drops, or may drop, packets of our networks' containers, the worst first.
@@ -101,22 +97,14 @@ impl Engine {
     }
 }
 
-/// Whether containers of a network find each other by name: on each bridge but the default one, as in Docker.
-fn has_names(network: &Network) -> bool {
-    network.driver == Driver::Bridge && network.name.as_str() != DEFAULT
-}
-
 /// The host's addresses at which a network's containers ask for names.
 fn name_servers(network: &Network) -> Vec<IpAddr> {
-    if !has_names(network) {
+    if !network.has_names() {
         return Vec::new();
     }
     let gateways = network.pools().filter(|pool| network.bridge_has_address(pool)).map(|pool| pool.gateway);
-    let mut servers: Vec<IpAddr> = gateways.collect();
-    if servers.iter().any(IpAddr::is_ipv4) {
-        servers.push(RESOLVER.into());
-    }
-    servers
+    let loopback = network.has_names_at_loopback().then_some(NAMES.into());
+    gateways.chain(loopback).collect()
 }
 
 /// A network's bridge, as far as packets know of it.

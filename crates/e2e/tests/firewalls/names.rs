@@ -102,7 +102,61 @@ fn by_hand(pontoon: &Pontoon<'_>) -> Vec<String> {
     fixes.map(|fix| fix.as_str().expect("a command").to_owned()).collect()
 }
 
+/// One who answers as [`Host::serve_udp`] does, from the address that was asked.
+const RESOLVER: &str = "
+import select, socket
+servers = []
+for address in ('127.0.0.11', '10.8.0.1'):
+    servers.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    servers[-1].bind((address, 53))
+while True:
+    for server in select.select(servers, [], [])[0]:
+        _, client = server.recvfrom(64)
+        server.sendto(f'{client[0]}:{client[1]} names'.encode(), client)
+";
+
 sandboxed! {
+    fn the_resolvers_address_is_told_apart_from_the_loopback(host: Host) {
+        for tool in ["iptables-nft", "python3"] {
+            host.need(tool);
+        }
+        // As kubelet has it.
+        host.sh("
+            iptables-nft -N KUBE-FIREWALL
+            iptables-nft -A INPUT -j KUBE-FIREWALL
+            iptables-nft -A OUTPUT -j KUBE-FIREWALL
+            iptables-nft -A KUBE-FIREWALL ! -s 127.0.0.0/8 -d 127.0.0.0/8 -m conntrack \\
+                ! --ctstate RELATED,ESTABLISHED,DNAT -j DROP
+        ");
+        // As a guide to hardening has it.
+        host.sh("
+            nft add table ip office
+            nft add chain ip office raw '{ type filter hook prerouting priority raw; }'
+            nft add rule ip office raw 'iifname != lo ip daddr 127.0.0.0/8 drop'
+        ");
+        let Blue { _udp: udp, _tcp } = Blue::lay(&host);
+        drop(udp);
+        let _resolver = host.background(&format!("exec python3 -c \"{RESOLVER}\""));
+        let pontoon = Pontoon::on(&host);
+        host.wait_until("somebody answers at 127.0.0.11", || answered(&host, "host", "127.0.0.11") == (true, true));
+        assert_eq!(answered(&host, "web", GATEWAY), (true, true));
+        assert_eq!(answered(&host, "web", "127.0.0.11"), (false, false));
+        let (_, _) = pontoon.fail("firewall");
+        let told = String::from_utf8(pontoon.attempt("firewall").stdout).expect("text");
+        for owner in ["Kubernetes drops", "somebody's nftables rules drop"] {
+            assert!(told.contains(&format!("{owner} containers' queries for names at 127.0.0.11 on pt-")), "{told}");
+        }
+        let before = state(&host);
+        pontoon.run("firewall integrate");
+        assert_eq!(answered(&host, "web", "127.0.0.11"), (true, true));
+        assert!(pontoon.run("firewall").starts_with("nothing is in the way"));
+        pontoon.run("firewall release");
+        before.assert_unchanged(&state(&host));
+        assert_eq!(answered(&host, "web", "127.0.0.11"), (false, false));
+        by_hand(&pontoon).iter().for_each(|command| drop(host.sh(command)));
+        assert_eq!(answered(&host, "web", "127.0.0.11"), (true, true));
+    }
+
     fn a_table_of_an_administrator(host: Host) {
         host.sh(OFFICE);
         are_kept_let_through_and_kept_again(&host, "somebody's nftables rules", true);
@@ -244,8 +298,8 @@ sandboxed! {
         let said = warned(&pontoon, "run --rm --network blue -- true");
         assert!(said.contains("queries for names"), "{said}");
         pontoon.run("run --rm -- true");
-        // A network whose bridge has no address on the host has nobody to ask.
-        pontoon.run("network create --internal -o com.docker.network.bridge.gateway_mode_ipv4=isolated red");
+        pontoon.run("network create --internal -o pontoon.dns=false red");
+        pontoon.run("run --rm --network red -- true");
     }
 
     fn the_plan_is_what_is_done(host: Host) {

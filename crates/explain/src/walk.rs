@@ -124,6 +124,10 @@ impl Walker<'_> {
         if let Some(known) = self.known.get(name) {
             return *known;
         }
+        // The kernel refuses circles, but what was read may be from anywhere: nobody comes back from one.
+        if self.trail.contains(name) {
+            return false;
+        }
         self.trail.push(name.clone());
         let mut back = false;
         let mut falls = true;

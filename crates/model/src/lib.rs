@@ -5,6 +5,7 @@
 pub mod config;
 pub mod diagnose;
 pub mod endpoint;
+pub mod event;
 pub mod id;
 pub mod lease;
 pub mod mac;
@@ -20,6 +21,7 @@ pub mod subnet;
 
 pub use diagnose::Diagnose;
 pub use endpoint::Endpoint;
+pub use event::{Event, News};
 pub use id::{EndpointId, NetworkId, SandboxId};
 pub use mac::Mac;
 pub use name::{IfName, NetworkName, SandboxName};

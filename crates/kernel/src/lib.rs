@@ -9,6 +9,7 @@ pub mod execute;
 pub mod file;
 pub mod iptables;
 pub mod lab;
+pub mod line_log;
 pub mod link;
 pub mod lock;
 pub mod mount;

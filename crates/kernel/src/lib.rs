@@ -1,4 +1,5 @@
 //! The only crate of Pontoon that touches the host.
+pub mod activation;
 pub mod address;
 pub mod announce;
 pub mod capability;

@@ -682,8 +682,8 @@ impl Engine {
         }
         let subject = Subject::Endpoint(endpoint.id.clone());
         let notices = self.notices(&subject);
-        self.store.transaction(|tx| clean(tx, &subject))?;
-        self.tell(notices, false);
+        self.forget_lost(&subject)?;
+        self.notify(notices, false);
         Ok(())
     }
 

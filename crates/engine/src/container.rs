@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 use pontoon_kernel::process::{
     Exec, ExitStatus, Foreground, Process as Running, Stdio, environment_of, exec_into,
 };
-use pontoon_model::SandboxId;
+use pontoon_model::event::Action;
 use pontoon_model::sandbox::{ProcessId, Sandbox, Status};
+use pontoon_model::{News, SandboxId};
+use pontoon_store::StoreError;
 
 use crate::recover::forget_sandbox;
 use crate::{Engine, EngineError, resolve};
@@ -142,10 +144,12 @@ impl Engine {
         }
         self.end_process(&sandbox, None)?;
         // Whoever tidies up after it may not have come to its ports yet.
-        self.store.transaction(|tx| match tx.sandbox(&sandbox.id)? {
-            Some(now) => forget_sandbox(tx, &now),
-            None => Ok(()),
+        let forgotten = self.store.transaction(|tx| {
+            let now = tx.sandbox(&sandbox.id)?;
+            now.iter().try_for_each(|now| forget_sandbox(tx, now))?;
+            Ok::<_, StoreError>(now)
         })?;
+        self.tell(forgotten.iter().map(|sandbox| News::container(Action::Destroy, sandbox)));
         // Its output can no longer be asked for; if it stays on the disk, that harms nobody.
         let _ = std::fs::remove_dir_all(self.root.container(sandbox.id.as_str()));
         Ok(sandbox)

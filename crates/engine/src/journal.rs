@@ -4,7 +4,7 @@ use pontoon_plan::Plan;
 use pontoon_store::{JournalEntry, Recovery, StoreError, Subject, Tx};
 
 use crate::time::now;
-use crate::{Engine, EngineError, Mode, Outcome};
+use crate::{Engine, EngineError, Mode, Outcome, event};
 
 /// What a transaction prepared: the plan, what it is about, and what the caller wants back.
 pub(crate) struct Prepared<T> {
@@ -78,7 +78,7 @@ impl Engine {
         let notices = self.notices(&subject);
         if recovery == Recovery::Finish {
             // Before an address is free, nobody is told of it any more.
-            self.tell(notices.clone(), false);
+            self.notify(notices.clone(), false);
         }
         self.checkpoints.pass();
         let done = match recovery {
@@ -88,18 +88,21 @@ impl Engine {
         match (done, recovery) {
             (Ok(()), _) => {
                 self.checkpoints.pass();
-                let committed: Result<(), EngineError> = self.store.transaction(|tx| {
+                let committed: Result<_, EngineError> = self.store.transaction(|tx| {
+                    let news = event::of_change(tx, &subject, recovery)?;
                     commit(tx, &value)?;
-                    Ok(tx.journal_delete(owned.0)?)
+                    tx.journal_delete(owned.0)?;
+                    Ok(news)
                 });
                 if let (Err(_), Recovery::Undo) = (&committed, recovery) {
                     // What it was for is gone meanwhile.
                     self.take_back(owned, &plan, &subject)?;
                 }
-                committed?;
+                let news = committed?;
                 if recovery == Recovery::Undo {
-                    self.tell(notices, true);
+                    self.notify(notices, true);
                 }
+                self.tell(news);
                 self.checkpoints.pass();
                 Ok(Outcome { value, plan })
             }
@@ -126,8 +129,8 @@ impl Engine {
                 .push(format!("could not take everything back, and will try again: {}", error.source));
         }
         if resisting.is_empty() {
-            self.forget(owned.0, subject)?;
-            self.tell(notices, false);
+            self.forget(owned.0, subject, Recovery::Undo)?;
+            self.notify(notices, false);
         }
         Ok(())
     }

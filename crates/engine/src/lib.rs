@@ -10,6 +10,7 @@ pub mod connect;
 pub mod container;
 pub mod detached;
 pub mod error;
+pub mod event;
 pub mod firewall;
 mod furnish;
 mod guard;

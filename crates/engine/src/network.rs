@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 use ipnet::IpNet;
 use pontoon_kernel::execute::{Executor, Refusal, carries};
 use pontoon_model::endpoint::EndpointState;
+use pontoon_model::event::{Action, Kind};
 use pontoon_model::network::{AddressPool, Driver};
 use pontoon_model::observed::{AddressSpace, BridgeFilter};
 use pontoon_model::op::{Op, SysctlOp};
 use pontoon_model::option::{BridgeOptions, GatewayMode};
 use pontoon_model::subnet::{self, Family};
-use pontoon_model::{Endpoint, Netns, Network, NetworkId, NetworkName, Sandbox};
+use pontoon_model::{Endpoint, Netns, Network, NetworkId, NetworkName, News, Sandbox};
 use pontoon_plan::ipam;
 use pontoon_plan::network::{Others, Table, create, rules};
 use pontoon_plan::publish::Published;
@@ -303,6 +304,7 @@ impl Engine {
                 },
                 |_, ()| Ok(()),
             )?;
+            self.tell([News::network(Action::Repair, &network).with("what", "bridge and rules")]);
             done.plan.append(made.plan);
             done.value.push(network.name);
         }
@@ -329,6 +331,8 @@ impl Engine {
             },
             |_, ()| Ok(()),
         )?;
+        let table = self.instance().table().name.to_string();
+        self.tell([News::new(Kind::Host, Action::Repair, &table).with("name", &table).with("what", "rules")]);
         Ok(made.plan)
     }
 

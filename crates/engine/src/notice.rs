@@ -90,7 +90,7 @@ impl Engine {
     }
 
     /// Tells the daemon, if one runs; `needed`, one is started.
-    pub(crate) fn tell(&mut self, notices: Vec<Notice>, needed: bool) {
+    pub(crate) fn notify(&mut self, notices: Vec<Notice>, needed: bool) {
         if notices.is_empty() {
             return;
         }
@@ -165,7 +165,8 @@ pub(crate) fn rest(root: &Root) {
     // Where none runs, or it does not listen, nothing is to be done.
     let Ok(conversation) = Conversation::connect(&socket(root)) else { return };
     let message = serde_json::to_vec(&Request::Rest).expect("requests have no keys but strings");
-    let resting = |answer: Vec<u8>| serde_json::from_slice(&answer).is_ok_and(|answer: Answer| answer.resting);
+    let resting =
+        |answer: Vec<u8>| serde_json::from_slice(&answer).is_ok_and(|answer: Answer| answer.resting);
     if conversation.send(&message).is_ok() && conversation.receive(PATIENCE).is_ok_and(resting) {
         // It says nothing more, and then it is gone.
         let _ = conversation.receive(ENDING);

@@ -13,7 +13,6 @@ use pontoon_store::{Subject, Tx};
 
 use crate::furnish::{MADE, NETNS_FILES};
 use crate::network::{kept, user_rules};
-use crate::recover::clean;
 use crate::{Engine, EngineError, Mode, Outcome, notice, resolve, segment};
 
 impl Engine {
@@ -116,7 +115,7 @@ impl Engine {
                 };
             }
             if !there && self.mode == Mode::Apply {
-                self.store.transaction(|tx| clean(tx, &Subject::Cable(cable.id.clone())))?;
+                self.forget_lost(&Subject::Cable(cable.id.clone()))?;
             }
         }
         Ok(())

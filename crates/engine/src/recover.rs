@@ -1,12 +1,13 @@
 //! Repair: what a killed command left is undone or finished by the next one.
 
-use pontoon_model::Sandbox;
+use pontoon_model::event::{Action, Kind};
+use pontoon_model::{Endpoint, News, Sandbox};
 use pontoon_plan::Plan;
 use pontoon_store::{JournalEntry, Recovery, StoreError, Subject, Tx};
 
 use crate::container::running;
 use crate::root::check_privileges;
-use crate::{Engine, EngineError, Mode, Root, publish};
+use crate::{Engine, EngineError, Mode, Root, event, publish};
 
 /// Repairs what killed commands left and takes away the networks of containers that ended unseen, before somebody
 /// looks; returns what was done, in sentences. Where the caller may not, or there is no state, nothing is done.
@@ -62,8 +63,10 @@ impl Engine {
         match resisting.first() {
             None => {
                 self.warn(format!("an interrupted command was {word}: {}", seen.what));
-                self.forget(id, &seen.subject)?;
-                self.tell(notices, false);
+                self.forget(id, &seen.subject, seen.on_recovery)?;
+                self.notify(notices, false);
+                let repaired = News::new(Kind::Host, Action::Repair, "journal").with("name", "journal");
+                self.tell([repaired.with("what", format!("{word}: {}", seen.what))]);
                 Ok(())
             }
             Some(error) => {
@@ -90,12 +93,35 @@ impl Engine {
         Ok(())
     }
 
-    /// Removes the records of what is gone from the kernel, and the journal's entry for it.
-    pub(crate) fn forget(&mut self, entry: i64, subject: &Subject) -> Result<(), EngineError> {
-        self.store.transaction(|tx| {
+    /// Removes the records of what is gone from the kernel, and the journal's entry for it. What was undone never
+    /// happened; what was finished is told.
+    pub(crate) fn forget(
+        &mut self,
+        entry: i64,
+        subject: &Subject,
+        recovery: Recovery,
+    ) -> Result<(), EngineError> {
+        let news = self.store.transaction(|tx| {
+            let news = match recovery {
+                Recovery::Undo => Vec::new(),
+                Recovery::Finish => event::of_change(tx, subject, recovery)?,
+            };
             clean(tx, subject)?;
-            tx.journal_delete(entry)
+            tx.journal_delete(entry)?;
+            Ok::<_, StoreError>(news)
         })?;
+        self.tell(news);
+        Ok(())
+    }
+
+    /// Removes the records of what is gone from the kernel without anybody's doing, and tells.
+    pub(crate) fn forget_lost(&mut self, subject: &Subject) -> Result<(), EngineError> {
+        let news = self.store.transaction(|tx| {
+            let news = event::of_change(tx, subject, Recovery::Finish)?;
+            clean(tx, subject)?;
+            Ok::<_, StoreError>(news)
+        })?;
+        self.tell(news);
         Ok(())
     }
 }
@@ -106,8 +132,7 @@ pub(crate) fn clean(tx: &Tx<'_>, subject: &Subject) -> Result<(), StoreError> {
         Subject::Network(id) => tx.network_delete(id),
         Subject::Endpoint(id) => {
             let Some(endpoint) = tx.endpoint(id)? else { return Ok(()) };
-            tx.lease_free_all(id)?;
-            tx.endpoint_delete(id)?;
+            forget_endpoint(tx, &endpoint)?;
             drop_if_unused(tx, &endpoint.sandbox)
         }
         Subject::Cable(id) => {
@@ -118,8 +143,7 @@ pub(crate) fn clean(tx: &Tx<'_>, subject: &Subject) -> Result<(), StoreError> {
         }
         Subject::Sandbox(id) => {
             for endpoint in tx.endpoints_of_sandbox(id)? {
-                tx.lease_free_all(&endpoint.id)?;
-                tx.endpoint_delete(&endpoint.id)?;
+                forget_endpoint(tx, &endpoint)?;
             }
             for cable in tx.cables_of_sandbox(id)? {
                 tx.cable_delete(&cable.id)?;
@@ -140,6 +164,13 @@ pub(crate) fn clean(tx: &Tx<'_>, subject: &Subject) -> Result<(), StoreError> {
         }
         Subject::Prune => Ok(()),
     }
+}
+
+/// Removes an endpoint's record, and gives its addresses free.
+fn forget_endpoint(tx: &Tx<'_>, endpoint: &Endpoint) -> Result<(), StoreError> {
+    tx.lease_free_all(&endpoint.id)?;
+    tx.endpoint_delete(&endpoint.id)?;
+    event::pools_not_low(tx, &endpoint.network)
 }
 
 /// Removes a container's record, and gives its published ports free.

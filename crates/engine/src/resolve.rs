@@ -182,6 +182,7 @@ fn foreign_sandbox(reference: &ContainerRef, netns: NetnsId, id: SandboxId) -> S
     Sandbox {
         id,
         name,
+        former_name: None,
         origin: Origin::Foreign(reference.clone()),
         netns,
         pinned: None,

@@ -24,7 +24,7 @@ use crate::journal::{Owned, Prepared, random};
 use crate::resolve::{self, Target};
 use crate::teardown::finish_behind;
 use crate::time::now;
-use crate::{Engine, EngineError, Mode, Outcome, guard};
+use crate::{Engine, EngineError, Mode, Outcome, event, guard};
 
 /// What `--network` was given.
 #[derive(Debug, Clone)]
@@ -124,6 +124,7 @@ impl Engine {
         let sandbox = Sandbox {
             process: Process { hostname: hostname(spec, &name), ..spec.process.clone() },
             name,
+            former_name: None,
             origin: Origin::Run,
             netns: netns_id,
             pinned,
@@ -225,7 +226,7 @@ impl Engine {
         self.heed_firewalls(connected.iter().map(|connected| &connected.network));
         // The process may look for others at once.
         let notices = self.notices(&subject);
-        self.tell(notices, true);
+        self.notify(notices, true);
         Ok(Ready { sandbox, connected, around, netns, plan, owned })
     }
 
@@ -322,10 +323,12 @@ impl Engine {
         ready.sandbox.process_id = Some(ProcessId { pid: child.pid(), started });
         ready.sandbox.status = Status::Running;
         ready.sandbox.started = now();
-        self.store.transaction(|tx| {
+        let news = self.store.transaction(|tx| {
             tx.sandbox_put(&ready.sandbox)?;
-            tx.journal_delete(ready.owned.0)
+            tx.journal_delete(ready.owned.0)?;
+            event::of_change(tx, &Subject::Sandbox(ready.sandbox.id.clone()), Recovery::Undo)
         })?;
+        self.tell(news);
         self.owners.release(ready.owned.0.unsigned_abs())?;
         // The process holds the namespace now; held here too, it would outlive the process.
         ready.netns = None;

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use pontoon_kernel::process::stay_behind;
 use pontoon_model::endpoint::EndpointState;
+use pontoon_model::event::Action;
 use pontoon_model::op::LinkOp;
 use pontoon_model::sandbox::{NetnsId, Sandbox, Status};
-use pontoon_model::{Endpoint, SandboxId, Step};
+use pontoon_model::{Endpoint, News, SandboxId, Step};
 use pontoon_plan::publish::{self, Published};
 use pontoon_plan::{Plan, sandbox as naming};
 use pontoon_store::{JournalEntry, Recovery, Subject, Tx};
@@ -30,10 +31,12 @@ impl Engine {
     ) -> Result<Option<Plan>, EngineError> {
         let instance = self.instance().clone();
         let notices = self.notices(&Subject::Sandbox(id.clone()));
+        let mut news = Vec::new();
         let planned = self.store.transaction(|tx| -> Result<_, EngineError> {
             let Some(mut sandbox) = tx.sandbox(id)? else { return Ok(None) };
             let leaving = |endpoint: &Endpoint| endpoint.state == EndpointState::Detaching;
             let under_way = tx.endpoints_of_sandbox(id)?.iter().all(leaving);
+            let ran = sandbox.status == Status::Running;
             let code = match sandbox.status {
                 Status::Exited(_) if under_way => return Ok(None),
                 // Somebody connected it in its last moment.
@@ -45,6 +48,9 @@ impl Engine {
             // The kernel gives the number to another namespace, which is not this container's.
             sandbox.netns = NetnsId { dev: 0, ino: 0 };
             sandbox.finished = now();
+            if ran {
+                news.push(News::container(Action::Die, &sandbox));
+            }
             let entry = JournalEntry {
                 what: format!("clean up after {}", sandbox.name),
                 steps: plan.steps.clone(),
@@ -59,17 +65,19 @@ impl Engine {
             let nothing_left =
                 tx.endpoints_of_sandbox(id)?.is_empty() && tx.cables_of_sandbox(id)?.is_empty();
             if sandbox.process.auto_remove && nothing_left {
+                news.push(News::container(Action::Destroy, &sandbox));
                 forget_sandbox(tx, &sandbox)?
             } else {
                 tx.sandbox_put(&free_name(sandbox)?)?
             }
             Ok(Some(plan))
         })?;
+        self.tell(news);
         if self.store.read(|tx| tx.sandbox(id))?.is_none_or(|sandbox| sandbox.process.auto_remove) {
             // Nobody can ask for its output any more; if it stays on the disk, that harms nobody.
             let _ = std::fs::remove_dir_all(self.root.container(id.as_str()));
         }
-        self.tell(notices, false);
+        self.notify(notices, false);
         Ok(planned)
     }
 
@@ -95,7 +103,7 @@ impl Engine {
     pub(crate) fn finish(&mut self, owned: Owned, plan: &Plan, id: &SandboxId) -> Result<(), EngineError> {
         self.checkpoints.pass();
         if self.executor.run_all(&plan.steps).is_empty() {
-            self.forget(owned.0, &Subject::Sandbox(id.clone()))?;
+            self.forget(owned.0, &Subject::Sandbox(id.clone()), Recovery::Finish)?;
         }
         Ok(())
     }
@@ -157,7 +165,8 @@ fn teardown(instance: &pontoon_plan::Instance, tx: &Tx<'_>, sandbox: &Sandbox) -
 /// then found by its id alone until its addresses are free.
 fn free_name(mut sandbox: Sandbox) -> Result<Sandbox, EngineError> {
     if sandbox.process.auto_remove {
-        sandbox.name = format!("ended-{}", sandbox.id.short()).parse()?;
+        let free = format!("ended-{}", sandbox.id.short()).parse()?;
+        sandbox.former_name = Some(std::mem::replace(&mut sandbox.name, free));
     }
     Ok(sandbox)
 }

@@ -162,6 +162,9 @@ pub struct Sandbox {
     pub id: SandboxId,
     /// Its name.
     pub name: SandboxName,
+    /// What it was called, once its name is free for another.
+    #[serde(default)]
+    pub former_name: Option<SandboxName>,
     /// Whose it is.
     pub origin: Origin,
     /// Which namespace.
@@ -192,6 +195,11 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
+    /// What it is known as: by its name, or by the one that it had as long as it ran.
+    pub fn known_as(&self) -> &SandboxName {
+        self.former_name.as_ref().unwrap_or(&self.name)
+    }
+
     /// Whether Pontoon made it.
     pub fn is_ours(&self) -> bool {
         self.origin == Origin::Run

@@ -144,7 +144,8 @@ fn with_processes(sockets: &[InetSocket]) -> Vec<Holder> {
 /// A link's name, of one that is still there. Source: netdevice(7), `SIOCGIFNAME`.
 fn device(index: u32) -> Option<String> {
     let index = std::num::NonZeroU32::new(index)?;
-    let any = rustix::net::socket(rustix::net::AddressFamily::UNIX, rustix::net::SocketType::DGRAM, None).ok()?;
+    let any =
+        rustix::net::socket(rustix::net::AddressFamily::UNIX, rustix::net::SocketType::DGRAM, None).ok()?;
     rustix::net::netdevice::index_to_name(&any, index.get()).ok()
 }
 

@@ -97,6 +97,7 @@ pub(crate) fn sandbox(number: u8, name: &str, inode: u64) -> Sandbox {
     Sandbox {
         id: sandbox_id(number),
         name: name.parse().unwrap(),
+        former_name: None,
         origin: Origin::Run,
         netns: NetnsId { dev: 4, ino: inode },
         pinned: None,

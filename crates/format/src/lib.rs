@@ -45,7 +45,7 @@ mod list;
 mod tabwriter;
 pub mod template;
 
-pub use filter::{FilterError, Filters, Key, Kind, Subject};
+pub use filter::{FilterError, Filters, Key, Kind, Subject, parse_time};
 pub use inspect::InspectFormat;
 pub use list::{ListFormat, Row};
 pub use template::{Fault, Position, Shape, Template, TemplateError};

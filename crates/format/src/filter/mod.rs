@@ -139,6 +139,12 @@ impl Filters {
     }
 }
 
+/// The time that a text means: an age before `now`, a date with or without a time of day and a zone, or seconds since
+/// 1970. None for anything else.
+pub fn parse_time(text: &str, now: SystemTime) -> Option<SystemTime> {
+    moment::parse(text, now).and_then(moment::to_time)
+}
+
 fn unknown(name: &str, keys: &[Key]) -> FilterError {
     let known: Vec<&'static str> = keys.iter().map(|key| key.name).collect();
     let near = near(name, known.iter().copied()).into_iter().map(str::to_owned).collect();

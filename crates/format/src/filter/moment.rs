@@ -30,6 +30,15 @@ pub(super) fn of_time(time: SystemTime) -> Nanos {
     }
 }
 
+/// None for what no clock of this machine can say.
+pub(super) fn to_time(nanos: Nanos) -> Option<SystemTime> {
+    let distance = std::time::Duration::from_nanos(u64::try_from(nanos.unsigned_abs()).ok()?);
+    match nanos >= 0 {
+        true => UNIX_EPOCH.checked_add(distance),
+        false => UNIX_EPOCH.checked_sub(distance),
+    }
+}
+
 /// An age before `now`, or a time of its own.
 pub(super) fn parse(text: &str, now: SystemTime) -> Option<Nanos> {
     age(text).and_then(|age| of_time(now).checked_sub(age)).or_else(|| absolute(text))

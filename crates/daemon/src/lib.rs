@@ -2,3 +2,4 @@
 //! somebody took away. Everything but names works without it.
 
 pub mod dns;
+pub mod log;

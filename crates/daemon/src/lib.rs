@@ -2,4 +2,7 @@
 //! somebody took away. Everything but names works without it.
 
 pub mod dns;
+pub mod health;
+pub mod http;
 pub mod log;
+pub mod metrics;

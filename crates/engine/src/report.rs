@@ -4,6 +4,7 @@ pub mod container;
 pub mod network;
 pub mod port;
 pub mod stats;
+pub mod tally;
 
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;

@@ -128,4 +128,22 @@ mod tests {
             assert_eq!(cli.global.root.as_deref(), Some(std::path::Path::new("/r")), "{line}");
         }
     }
+
+    /// The command line of a unit in `dist`.
+    fn unit(text: &str) -> Result<Cli, clap::Error> {
+        let line = text.lines().find_map(|line| line.strip_prefix("ExecStart=/usr/local/bin/"));
+        Cli::try_parse_from(line.expect("a service starts the program").split_whitespace())
+    }
+
+    #[test]
+    fn units_say_what_the_program_understands() {
+        let cli = unit(include_str!("../../../dist/pontoon-restore.service")).expect("it is understood");
+        assert!(matches!(cli.verb, Verb::Restore(_)) && !cli.global.dry_run);
+    }
+
+    #[test]
+    #[ignore = "the verb comes with the names"]
+    fn the_daemons_unit_says_what_the_program_understands() {
+        unit(include_str!("../../../dist/pontoon-daemon.service")).expect("it is understood");
+    }
 }

@@ -64,6 +64,12 @@ impl News {
             .with("secondInterface", &second.ifname)
     }
 
+    /// The daemon of that process id and version starts or ends.
+    pub fn daemon(action: Action, pid: u32, version: &str) -> Self {
+        const NAME: &str = "pontoon";
+        Self::new(Kind::Daemon, action, NAME).with("name", NAME).with("pid", pid).with("version", version)
+    }
+
     /// A network is about to run out of addresses.
     pub fn pool_low(network: &Network, pool: &AddressPool, used: u64, capacity: u128) -> Self {
         Self::new(Kind::Network, Action::PoolLow, network.id.as_str())

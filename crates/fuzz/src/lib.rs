@@ -10,6 +10,7 @@
 //! in `corpus/NAME`, the same ones every time. `cargo fuzz`, in the folder `fuzz` at the root of the repository, gives
 //! them inputs for as long as one likes, guided by coverage. See `docs/development/fuzzing.md`.
 
+mod daemon;
 mod format;
 mod input;
 mod model;
@@ -18,8 +19,9 @@ mod nft;
 mod program;
 mod resolver;
 
+pub use daemon::http_request;
 pub use format::{filter, template};
-pub use model::{config_toml, container_ref, daemon_json, name, option, publish, subnet};
+pub use model::{config_toml, container_ref, daemon_json, event_line, name, option, publish, subnet};
 pub use netlink::{
     netlink_address, netlink_conntrack, netlink_fdb, netlink_link, netlink_neighbour, netlink_route,
     netlink_rule, netlink_socket, netlink_wire,
@@ -47,7 +49,9 @@ targets!(
     config_toml,
     container_ref,
     daemon_json,
+    event_line,
     filter,
+    http_request,
     name,
     netlink_address,
     netlink_conntrack,

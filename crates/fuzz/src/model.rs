@@ -5,6 +5,7 @@ use std::fmt::{Debug, Display};
 use std::str::FromStr;
 
 use pontoon_model::config::Config;
+use pontoon_model::event::{Action, Event, Kind, LONGEST_LINE, News};
 use pontoon_model::option::{self as options, BridgeOptions, EndpointOptions, GatewayMode};
 use pontoon_model::publish::{ExposedPorts, HostPorts, PublishSpec, conflict, merge};
 use pontoon_model::{ContainerRef, Diagnose, IfName, Mac, NetworkName, SandboxName, subnet as subnets};
@@ -243,4 +244,22 @@ fn config_text(config: &Config) -> String {
         printed.push_str(&format!("published-ports = \"{}-{}\"\n", ports.start(), ports.end()));
     }
     printed
+}
+
+/// [`Event::parse`] and [`Event::parse_last`].
+pub fn event_line(data: &[u8]) {
+    match Event::parse(data) {
+        Ok(event) => {
+            let line = event.line();
+            assert!(line.len() <= LONGEST_LINE && line.find('\n') == Some(line.len() - 1));
+            if !line.contains('\0') && data.len() < LONGEST_LINE / 8 {
+                assert_eq!(Event::parse(line.as_bytes()).expect("it was one"), event);
+            }
+        }
+        Err(error) => tell(&error),
+    }
+    // Behind anything else, an event is found.
+    let known = News::new(Kind::Network, Action::Create, "id").at(1);
+    let torn = [data, known.line().as_bytes()].concat();
+    assert!(Event::parse_last(&torn).is_some());
 }

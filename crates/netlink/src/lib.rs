@@ -10,6 +10,7 @@
 //! | [`address`] | interface addresses | `if_addr.h` |
 //! | [`route`] | routes and route look-ups | `rtnetlink.h` |
 //! | [`rule`] | policy-routing rules | `fib_rules.h` |
+//! | [`netconf`] | changes of per-interface settings | `netconf.h` |
 //! | [`neighbour`] | ARP and NDP entries, bridge forwarding entries | `neighbour.h` |
 //! | [`conntrack`] | connection tracking's entries | `nfnetlink_conntrack.h` |
 //! | [`socket_diag`] | sockets and their ports | `sock_diag.h`, `inet_diag.h` |
@@ -20,6 +21,7 @@ pub mod address;
 pub mod conntrack;
 pub mod link;
 pub mod neighbour;
+pub mod netconf;
 pub mod route;
 pub mod rule;
 pub mod socket_diag;

@@ -28,6 +28,10 @@ pub(super) mod msg {
     pub(in crate::wire) const DELSETELEM: u16 = 14;
     pub(in crate::wire) const NEWGEN: u16 = 15;
     pub(in crate::wire) const GETGEN: u16 = 16;
+    pub(in crate::wire) const NEWOBJ: u16 = 18;
+    pub(in crate::wire) const DELOBJ: u16 = 20;
+    pub(in crate::wire) const NEWFLOWTABLE: u16 = 22;
+    pub(in crate::wire) const DELFLOWTABLE: u16 = 24;
     pub(in crate::wire) const DESTROYTABLE: u16 = 26;
     pub(in crate::wire) const DESTROYCHAIN: u16 = 27;
     pub(in crate::wire) const DESTROYSETELEM: u16 = 30;
@@ -130,3 +134,7 @@ pub(super) mod data {
 
 /// `NFTA_GEN_ID`
 pub(super) const GEN_ID: u16 = 1;
+/// `NFTA_GEN_PROC_PID`
+pub(super) const GEN_PROC_PID: u16 = 2;
+/// `NFTA_GEN_PROC_NAME`
+pub(super) const GEN_PROC_NAME: u16 = 3;

@@ -3,6 +3,7 @@
 //! - [`encode`] writes commands as one [`Transaction`].
 //! - [`Question`] is what can be asked: one object or a dump of many.
 //! - [`Answer::read`] reads one message of an answer.
+//! - [`Notice::read`] reads one of what those are told who listen.
 //!
 //! Source: `include/uapi/linux/netfilter/nf_tables.h`, `nfnetlink.h`.
 
@@ -11,6 +12,7 @@ mod attribute;
 mod element;
 mod encode;
 mod expression;
+mod notice;
 mod question;
 mod set;
 mod typeof_key;
@@ -19,6 +21,7 @@ mod user_data;
 pub use answer::{Answer, ChainEntry, ElementsEntry, RuleEntry, SetEntry, TableEntry};
 pub use element::{RawData, RawElement};
 pub use encode::{EncodeError, Options, Transaction, encode, encode_with};
+pub use notice::Notice;
 pub use question::Question;
 
 pub(crate) use element::decode_elements;

@@ -26,3 +26,4 @@ pub mod signal;
 pub mod socket;
 pub mod sysctl;
 pub mod terminal;
+pub mod watch;

@@ -7,7 +7,7 @@
 //! Source: netlink(7), `net/netlink/af_netlink.c`, Documentation/userspace-api/netlink/intro.rst.
 
 mod exchange;
-mod options;
+pub(crate) mod options;
 mod requests;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

@@ -322,7 +322,9 @@ impl Executor {
     fn step(&mut self, index: usize, op: &Op, pending: &mut Pending) -> Result<(), (usize, Refusal)> {
         let at = |error: Refusal| (index, error);
         match op {
-            Op::Link(LinkOp::Delete { .. } | LinkOp::Vanish { .. } | LinkOp::Settle { .. }) => {}
+            Op::Link(
+                LinkOp::Mend { .. } | LinkOp::Delete { .. } | LinkOp::Vanish { .. } | LinkOp::Settle { .. },
+            ) => {}
             Op::Link(op) => return self.add_link(index, op, pending),
             Op::Address(op) => return self.add_address(index, op, pending),
             Op::Route(op) => return self.add_route(index, op, pending),
@@ -333,6 +335,9 @@ impl Executor {
         }
         self.flush(pending)?;
         match op {
+            Op::Link(LinkOp::Mend { netns, name, mark, mending }) => {
+                self.mend(netns, name, mark, mending).map_err(at)
+            }
             Op::Link(LinkOp::Delete { netns, name, mark }) => self.delete(netns, name, mark).map_err(at),
             Op::Link(LinkOp::Vanish { name, mark }) => self.vanish(name, mark).map_err(at),
             Op::Link(LinkOp::Settle { names, others, addresses }) => {
@@ -445,6 +450,18 @@ impl Executor {
     /// Where the kernel does not tell.
     pub fn has_table(&mut self, table: &pontoon_nft::syntax::TableRef) -> Result<bool, Refusal> {
         Ok(nftables::table_exists(self.nft_socket()?, table)?)
+    }
+
+    /// A table with all that is in it; `None` where it is not there.
+    ///
+    /// # Errors
+    ///
+    /// Where the kernel does not tell.
+    pub fn table(
+        &mut self,
+        table: &pontoon_nft::syntax::TableRef,
+    ) -> Result<Option<pontoon_nft::ruleset::Table>, Refusal> {
+        Ok(nftables::list_table(self.nft_socket()?, table)?)
     }
 
     /// Everything that there is of nf_tables but for our `own` tables.

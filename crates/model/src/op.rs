@@ -114,6 +114,19 @@ pub struct LinkSettings {
     pub up: bool,
 }
 
+/// What is put back at a link that somebody changed.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct LinkMending {
+    /// The mark: alias and Ethernet address.
+    pub mark: bool,
+    /// The MTU in bytes.
+    pub mtu: Option<u32>,
+    /// A bridge's options, as bridges are made with them.
+    pub bridge: bool,
+    /// A bridge port's options: whether it is isolated; learning and flooding as new ports have them.
+    pub isolated: Option<bool>,
+}
+
 /// Links.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LinkOp {
@@ -149,6 +162,17 @@ pub enum LinkOp {
         name: IfName,
         /// The changes.
         settings: LinkSettings,
+    },
+    /// Puts back what somebody changed at a link that still has the alias or the Ethernet address of its mark.
+    Mend {
+        /// Where it is.
+        netns: Netns,
+        /// Its name.
+        name: IfName,
+        /// What it is known by, half of it at least.
+        mark: LinkMark,
+        /// What is put back.
+        mending: LinkMending,
     },
     /// Deletes a link that carries the mark; one that is not there is not missed.
     Delete {
@@ -246,6 +270,13 @@ pub enum RouteOp {
         link: IfName,
         /// The address that the packets were sent from.
         source: Ipv4Addr,
+    },
+    /// Makes the route to a subnet anew that the kernel had made for an address of the host's, and somebody deleted.
+    Subnet {
+        /// The link.
+        link: IfName,
+        /// The address, with the subnet's prefix length.
+        address: IpNet,
     },
     /// Removes the default route through `via`; one that is not there is not missed.
     DeleteDefault {

@@ -11,7 +11,7 @@ use crate::diagnose::{Diagnose, near};
 use crate::name::IfName;
 
 /// The keys that `network create --opt` takes.
-pub const NETWORK_KEYS: [&str; 14] = [
+pub const NETWORK_KEYS: [&str; 15] = [
     BRIDGE_NAME,
     ICC,
     MASQUERADE,
@@ -26,6 +26,7 @@ pub const NETWORK_KEYS: [&str; 14] = [
     DEFAULT_BRIDGE,
     ANTISPOOF,
     DNS,
+    REPAIR,
 ];
 /// The keys that `network connect --driver-opt` takes.
 pub const ENDPOINT_KEYS: [&str; 3] = [IFNAME, SYSCTLS, ANTISPOOF];
@@ -48,6 +49,8 @@ const SYSCTLS: &str = "com.docker.network.endpoint.sysctls";
 pub const ANTISPOOF: &str = "pontoon.antispoof";
 /// Not Docker's, whose networks all have names.
 const DNS: &str = "pontoon.dns";
+/// Not Docker's, which repairs nothing.
+pub const REPAIR: &str = "pontoon.repair";
 
 /// What a network's gateway does for its containers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
@@ -116,6 +119,9 @@ pub struct BridgeOptions {
     /// Whether its containers find each other by name.
     #[serde(default = "yes")]
     pub dns: bool,
+    /// Whether what somebody changed of it on the host is put back; if not, it is only reported.
+    #[serde(default = "yes")]
+    pub repair: bool,
 }
 
 impl Default for BridgeOptions {
@@ -134,6 +140,7 @@ impl Default for BridgeOptions {
             host_ipv6: None,
             antispoof: true,
             dns: true,
+            repair: true,
         }
     }
 }
@@ -239,6 +246,7 @@ impl BridgeOptions {
             HOST_IPV6 => self.host_ipv6 = Some(value.parse().map_err(|_| bad("an IPv6 address"))?),
             ANTISPOOF => self.antispoof = boolean(value).ok_or_else(|| bad(BOOLEAN))?,
             DNS => self.dns = boolean(value).ok_or_else(|| bad(BOOLEAN))?,
+            REPAIR => self.repair = boolean(value).ok_or_else(|| bad(BOOLEAN))?,
             // Docker writes it on its own default network; files made from `docker network inspect` carry it.
             DEFAULT_BRIDGE => {
                 boolean(value).ok_or_else(|| bad(BOOLEAN))?;

@@ -7,8 +7,8 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use pontoon_model::network::NAMES;
 use pontoon_model::op::{
-    AddressOp, ConntrackOp, FileOp, Flow, LinkOp, LinkSettings, NeighbourOp, Netns, NetnsOp, NetnsPlace,
-    NftOp, Op, RouteOp, SysctlOp, VethPeer,
+    AddressOp, ConntrackOp, FileOp, Flow, LinkMark, LinkMending, LinkOp, LinkSettings, NeighbourOp, Netns,
+    NetnsOp, NetnsPlace, NftOp, Op, RouteOp, SysctlOp, VethPeer,
 };
 use pontoon_model::{IfName, Mac};
 use pontoon_nft::syntax::{Command, shell_command};
@@ -112,8 +112,7 @@ fn link(op: &LinkOp) -> Vec<String> {
     match op {
         LinkOp::AddBridge { name, mark, mtu } => {
             let host = Netns::Host;
-            let options = "stp_state 0 forward_delay 0 mcast_snooping 0 no_linklocal_learn 1";
-            let add = ip(&host, &format!("link add {} type bridge {options}", device(name, mark.mac)));
+            let add = ip(&host, &format!("link add {} type bridge {BRIDGE}", device(name, mark.mac)));
             // By itself: an MTU that a bridge is created with goes with its last port.
             let mtu = mtu.map(|mtu| ip(&host, &format!("link set dev {} mtu {mtu}", quote(name.as_str()))));
             [add, alias(&host, name, &mark.alias)].into_iter().chain(mtu).collect()
@@ -123,6 +122,7 @@ fn link(op: &LinkOp) -> Vec<String> {
             vec![ip(netns, &add), alias(netns, name, &mark.alias)]
         }
         LinkOp::Set { netns, name, settings } => set(netns, name, settings),
+        LinkOp::Mend { netns, name, mark, mending } => mend(netns, name, mark, mending),
         LinkOp::Delete { netns, name, .. } => {
             vec![ip(netns, &format!("link delete dev {}", quote(name.as_str())))]
         }
@@ -147,6 +147,9 @@ fn link(op: &LinkOp) -> Vec<String> {
         }
     }
 }
+
+/// What bridges are made with.
+const BRIDGE: &str = "stp_state 0 forward_delay 0 mcast_snooping 0 no_linklocal_learn 1";
 
 fn device(name: &IfName, mac: Mac) -> String {
     format!("{} address {mac}", quote(name.as_str()))
@@ -194,6 +197,28 @@ fn set(netns: &Netns, name: &IfName, settings: &LinkSettings) -> Vec<String> {
     commands
 }
 
+fn mend(netns: &Netns, name: &IfName, mark: &LinkMark, mending: &LinkMending) -> Vec<String> {
+    let device = quote(name.as_str());
+    let mut commands = Vec::new();
+    if mending.mark {
+        commands.push(ip(netns, &format!("link set dev {device} address {}", mark.mac)));
+        commands.push(alias(netns, name, &mark.alias));
+    }
+    if let Some(mtu) = mending.mtu {
+        commands.push(ip(netns, &format!("link set dev {device} mtu {mtu}")));
+    }
+    if mending.bridge {
+        commands.push(ip(netns, &format!("link set dev {device} type bridge stp_state 0")));
+        commands.push(ip(netns, &format!("link set dev {device} type bridge {BRIDGE}")));
+    }
+    if let Some(isolated) = mending.isolated {
+        let isolated = if isolated { "on" } else { "off" };
+        let rest = "learning on flood on mcast_flood on bcast_flood on";
+        commands.push(within(netns, &format!("bridge link set dev {device} isolated {isolated} {rest}")));
+    }
+    commands
+}
+
 fn address(op: &AddressOp) -> String {
     match op {
         AddressOp::Add { netns, link, address } => {
@@ -221,6 +246,15 @@ fn route(op: &RouteOp) -> String {
             let device = quote(link.as_str());
             let route = format!("local ::1 dev {device} table local metric {metric} proto {PROTOCOL}");
             return ip(&Netns::Host, &format!("-6 route replace {route}"));
+        }
+        RouteOp::Subnet { link, address } => {
+            let (device, subnet) = (quote(link.as_str()), address.trunc());
+            let rest = match address {
+                IpNet::V4(net) => format!("proto kernel scope link src {}", net.addr()),
+                IpNet::V6(_) => "proto kernel metric 256".to_owned(),
+            };
+            let family = if address.addr().is_ipv6() { "-6 " } else { "" };
+            return ip(&Netns::Host, &format!("{family}route replace {subnet} dev {device} {rest}"));
         }
     };
     let family = if via.is_ipv6() { "-6 " } else { "" };

@@ -6,6 +6,7 @@
 pub mod account;
 pub mod cable;
 pub mod command;
+pub mod drift;
 pub mod endpoint;
 pub mod guard;
 pub mod guest;

@@ -90,7 +90,12 @@ fn opposite(op: &Op) -> Option<Op> {
         }
         Op::Guest(op) => guest::opposite(op).map(Op::Guest),
         Op::Address(AddressOp::Delete { .. })
-        | Op::Route(RouteOp::DeleteDefault { .. } | RouteOp::DeleteNames { .. } | RouteOp::Loopback { .. })
+        | Op::Route(
+            RouteOp::DeleteDefault { .. }
+            | RouteOp::DeleteNames { .. }
+            | RouteOp::Loopback { .. }
+            | RouteOp::Subnet { .. },
+        )
         | Op::Neighbour(NeighbourOp::Delete { .. } | NeighbourOp::Announce { .. })
         | Op::Conntrack(ConntrackOp::Forget { .. })
         | Op::Sysctl(_)
@@ -107,7 +112,11 @@ fn link(op: &LinkOp) -> Option<LinkOp> {
         LinkOp::AddVeth { netns, name, mark, .. } => {
             Some(LinkOp::Delete { netns: netns.clone(), name: name.clone(), mark: mark.clone() })
         }
-        LinkOp::Set { .. } | LinkOp::Delete { .. } | LinkOp::Vanish { .. } | LinkOp::Settle { .. } => None,
+        LinkOp::Set { .. }
+        | LinkOp::Mend { .. }
+        | LinkOp::Delete { .. }
+        | LinkOp::Vanish { .. }
+        | LinkOp::Settle { .. } => None,
     }
 }
 

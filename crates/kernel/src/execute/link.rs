@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::time::Instant;
 
-use pontoon_model::op::{DevConf, LinkMark, LinkOp, LinkSettings, Netns as Where, VethPeer};
+use pontoon_model::op::{DevConf, LinkMark, LinkMending, LinkOp, LinkSettings, Netns as Where, VethPeer};
 use pontoon_model::{IfName, Mac};
 use pontoon_netlink::link::{
     AddrGenMode, BridgeOptions, DelLink, HwAddr, Ipv4Conf, Kind, Link, LinkIndex, NewLink, Peer, PortOptions,
@@ -50,7 +50,9 @@ impl Executor {
                 pending.set(step, name, settings, master);
                 Ok(())
             }
-            LinkOp::Delete { .. } | LinkOp::Vanish { .. } | LinkOp::Settle { .. } => Ok(()),
+            LinkOp::Mend { .. } | LinkOp::Delete { .. } | LinkOp::Vanish { .. } | LinkOp::Settle { .. } => {
+                Ok(())
+            }
         }
     }
 
@@ -114,6 +116,48 @@ impl Executor {
         }
     }
 
+    /// Puts back what was changed at a link; at one of somebody else's nothing.
+    pub(super) fn mend(
+        &mut self,
+        netns: &Where,
+        name: &IfName,
+        mark: &LinkMark,
+        mending: &LinkMending,
+    ) -> Result<(), Refusal> {
+        let link = self.link(netns, name.as_str())?.filter(|link| is_known_by(link, mark));
+        let Some(link) = link else { return Err(Refusal::NoLink(name.to_string())) };
+        let set = || SetLink::new(link.index);
+        let mut requests = Requests::new();
+        if mending.mark {
+            // Told its address anew, a link forgets its neighbours, though it be the same (`neigh_changeaddr()`).
+            let mac = Some(hardware(mark.mac)).filter(|mac| link.mac != Some(*mac));
+            requests.set_link(&SetLink { mac, alias: Some(mark.alias.as_str()), ..set() });
+        }
+        if mending.mtu.is_some() {
+            requests.set_link(&SetLink { mtu: mending.mtu, ..set() });
+        }
+        if mending.bridge {
+            // While there is a spanning tree, the kernel takes no forward delay of 0 (`br_set_forward_delay()`).
+            let bridge = BridgeOptions { stp: Some(false), ..BridgeOptions::default() };
+            requests.set_link(&SetLink { bridge, ..set() });
+            requests.set_link(&SetLink { bridge: bridge_options(), ..set() });
+        }
+        if mending.isolated.is_some() {
+            let on = Some(true);
+            let port = PortOptions {
+                isolated: mending.isolated,
+                learning: on,
+                unicast_flood: on,
+                mcast_flood: on,
+                bcast_flood: on,
+                ..PortOptions::default()
+            };
+            requests.set_link(&SetLink { port, ..set() });
+        }
+        self.socket(netns)?.run(&mut requests).map_err(crate::error::KernelError::from)?;
+        Ok(())
+    }
+
     pub(super) fn vanish(&mut self, name: &IfName, mark: &LinkMark) -> Result<(), Refusal> {
         let start = Instant::now();
         while start.elapsed() < VANISHING {
@@ -170,15 +214,8 @@ struct Veth<'a> {
 
 impl Pending {
     fn bridge(&mut self, step: usize, name: &IfName, mark: &LinkMark) {
-        let options = BridgeOptions {
-            stp: Some(false),
-            forward_delay: Some(0),
-            mcast_snooping: Some(false),
-            no_linklocal_learn: Some(true),
-            ..BridgeOptions::default()
-        };
-        let link =
-            NewLink { mac: Some(hardware(mark.mac)), ..NewLink::new(name.as_str(), Kind::Bridge(options)) };
+        let kind = Kind::Bridge(bridge_options());
+        let link = NewLink { mac: Some(hardware(mark.mac)), ..NewLink::new(name.as_str(), kind) };
         self.requests.new_link(&link);
         self.purposes.push((step, Purpose::Must));
     }
@@ -226,6 +263,22 @@ impl Pending {
             self.purposes.push((step, Purpose::Must));
         }
     }
+}
+
+/// What bridges are made with.
+fn bridge_options() -> BridgeOptions {
+    BridgeOptions {
+        stp: Some(false),
+        forward_delay: Some(0),
+        mcast_snooping: Some(false),
+        no_linklocal_learn: Some(true),
+        ..BridgeOptions::default()
+    }
+}
+
+/// Whether a link has half of the mark at least: somebody may have changed the other.
+fn is_known_by(link: &Link, mark: &LinkMark) -> bool {
+    link.alias.as_deref() == Some(mark.alias.as_str()) || link.mac == Some(hardware(mark.mac))
 }
 
 /// Whether a link is the one that was marked. One whose alias is not set yet was cut off between creation and mark,

@@ -8,7 +8,7 @@ use pontoon_model::op::{AddressOp, NeighbourOp, Netns as Where, RouteOp};
 use pontoon_netlink::address::Address;
 use pontoon_netlink::link::LinkIndex;
 use pontoon_netlink::neighbour::{Neighbour, State};
-use pontoon_netlink::route::{NextHop, Route, RouteType, TABLE_LOCAL};
+use pontoon_netlink::route::{NextHop, PROTOCOL_KERNEL, Route, RouteType, TABLE_LOCAL};
 use pontoon_netlink::{Family, Prefix};
 
 use super::link::hardware;
@@ -49,7 +49,7 @@ impl Executor {
             | RouteOp::DeleteDefault { netns, link, .. }
             | RouteOp::Names { netns, link, .. }
             | RouteOp::DeleteNames { netns, link, .. } => (netns, link),
-            RouteOp::Loopback { link, .. } => (&Where::Host, link),
+            RouteOp::Loopback { link, .. } | RouteOp::Subnet { link, .. } => (&Where::Host, link),
         };
         let index = self.index_of(step, netns, link.as_str(), pending)?;
         self.turn_to(netns, pending)?;
@@ -72,6 +72,10 @@ impl Executor {
             }
             RouteOp::Loopback { metric, .. } => {
                 pending.requests.replace_route(&loopback_route(index, *metric));
+                pending.purposes.push((step, Purpose::Must));
+            }
+            RouteOp::Subnet { address, .. } => {
+                pending.requests.replace_route(&subnet_route(index, *address));
                 pending.purposes.push((step, Purpose::Must));
             }
         }
@@ -130,6 +134,19 @@ fn names_route(source: Ipv4Addr, link: LinkIndex) -> Route {
     let to = Prefix::new(NAMES.into(), 32);
     let hop = NextHop { link: Some(link), ..NextHop::default() };
     Route { table: TABLE_LOCAL, preferred_source: Some(source.into()), ..Route::new(to, hop) }
+}
+
+/// As the kernel makes it for an address: `fib_add_ifaddr()` in net/ipv4/fib_frontend.c, `addrconf_prefix_route()` in
+/// net/ipv6/addrconf.c.
+fn subnet_route(link: LinkIndex, address: IpNet) -> Route {
+    /// `IP6_RT_PRIO_ADDRCONF`
+    const ADDRESS_METRIC: u32 = 256;
+    let subnet = prefix(address.trunc());
+    let (metric, source) = match address {
+        IpNet::V4(net) => (None, Some(net.addr().into())),
+        IpNet::V6(_) => (Some(ADDRESS_METRIC), None),
+    };
+    Route { protocol: PROTOCOL_KERNEL, metric, preferred_source: source, ..Route::on(subnet, link) }
 }
 
 fn loopback_route(link: LinkIndex, metric: u32) -> Route {

@@ -9,6 +9,7 @@ mod checkpoint;
 pub mod connect;
 pub mod container;
 pub mod detached;
+pub mod drift;
 pub mod error;
 pub mod event;
 pub mod firewall;
@@ -38,6 +39,7 @@ use pontoon_kernel::lock::ByteLocks;
 use pontoon_kernel::netns::Netns;
 use pontoon_model::config::Config;
 use pontoon_model::sandbox::NetnsId;
+use pontoon_plan::drift::Fights;
 use pontoon_plan::{Instance, Plan};
 use pontoon_store::{ExclusiveGuard, Store};
 
@@ -77,6 +79,12 @@ pub struct Engine {
     checkpoints: Checkpoints,
     /// When the firewalls of others were last heeded.
     heeded: Option<Instant>,
+    /// When it was opened.
+    opened: Instant,
+    /// What was put back lately, counted from then on.
+    fights: Fights,
+    /// Whether anything stood in the journal when the host was last looked at.
+    met_others: bool,
     /// What went differently, in sentences for the person who gave the command; a second line is a hint.
     pub warnings: Vec<String>,
 }
@@ -114,6 +122,9 @@ impl Engine {
             mode,
             checkpoints,
             heeded: None,
+            opened: Instant::now(),
+            fights: Fights::default(),
+            met_others: false,
             warnings,
         };
         if mode == Mode::Apply {

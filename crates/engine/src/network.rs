@@ -5,17 +5,16 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
-use pontoon_kernel::execute::{Executor, Refusal, carries};
+use pontoon_kernel::execute::{Executor, Refusal};
 use pontoon_model::endpoint::EndpointState;
-use pontoon_model::event::{Action, Kind};
 use pontoon_model::network::{AddressPool, Driver};
-use pontoon_model::observed::{AddressSpace, BridgeFilter};
+use pontoon_model::observed::AddressSpace;
 use pontoon_model::op::{Op, SysctlOp};
 use pontoon_model::option::{BridgeOptions, GatewayMode};
 use pontoon_model::subnet::{self, Family};
-use pontoon_model::{Endpoint, Netns, Network, NetworkId, NetworkName, News, Sandbox};
+use pontoon_model::{Endpoint, Netns, Network, NetworkId, NetworkName, Sandbox};
 use pontoon_plan::ipam;
-use pontoon_plan::network::{Others, Table, create, rules};
+use pontoon_plan::network::{Others, Table, create};
 use pontoon_plan::publish::Published;
 use pontoon_plan::ruleset::USER_CHAINS;
 use pontoon_plan::{Instance, Plan};
@@ -159,7 +158,7 @@ impl Engine {
                 at.tx.network_put(&network)?;
                 // Until it is made, nobody may use it.
                 at.tx.network_mark_removing(&network.id)?;
-                let held = Held::of(at.tx, Some(&network))?;
+                let held = Held::of(at.tx, &network)?;
                 let plan = held.with(|others| create(&instance, &network, others, &switches));
                 remember_switches(at.tx, &plan)?;
                 let subject = Subject::Network(network.id.clone());
@@ -259,83 +258,6 @@ impl Engine {
         Ok(())
     }
 
-    /// Makes the bridges and rules of all defined networks that the kernel does not have, as after a reboot.
-    ///
-    /// # Errors
-    ///
-    /// If the kernel refuses; networks that were restored before stay.
-    pub fn restore(&mut self) -> Result<Outcome<Vec<NetworkName>>, EngineError> {
-        let guard = self.exclusive()?;
-        let restored = self.restore_all().map(|restored| self.let_all_through(restored));
-        drop(guard);
-        restored
-    }
-
-    fn restore_all(&mut self) -> Result<Outcome<Vec<NetworkName>>, EngineError> {
-        let instance = self.instance().clone();
-        let mut done = Outcome { value: Vec::new(), plan: Plan::default() };
-        for network in self.store.read(|tx| tx.networks())? {
-            let bridge = self.executor.link(&Netns::Host, network.bridge_name.as_str())?;
-            let mark = instance.bridge_mark(&network);
-            match bridge.map(|link| carries(&link, &mark)) {
-                _ if network.driver != Driver::Bridge => continue,
-                Some(true) => continue,
-                Some(false) => {
-                    let taken = EngineError::BridgeTaken(network.bridge_name.to_string());
-                    self.warn(format!("network {} is not restored: {taken}", network.name));
-                    continue;
-                }
-                None => {}
-            }
-            let mut switches = self.switches(network.v6.is_some())?;
-            // On a dry run, the table is made by the first network's steps.
-            if !done.value.is_empty() {
-                switches.table = true;
-                switches.bridge_filter = BridgeFilter::Made;
-            }
-            let made = self.change(
-                |at| {
-                    let held = Held::of(at.tx, Some(&network))?;
-                    let plan = held.with(|others| create(&instance, &network, others, &switches));
-                    remember_switches(at.tx, &plan)?;
-                    let what = format!("restore network {}", network.name);
-                    // The definition stays if it is cut off.
-                    Ok(Prepared { value: (), plan, subject: Subject::Prune, recovery: Recovery::Undo, what })
-                },
-                |_, ()| Ok(()),
-            )?;
-            self.tell([News::network(Action::Repair, &network).with("what", "bridge and rules")]);
-            done.plan.append(made.plan);
-            done.value.push(network.name);
-        }
-        done.plan.append(self.restore_rules(done.value.is_empty())?);
-        Ok(done)
-    }
-
-    /// Makes the tables anew that somebody flushed, when every bridge is still there.
-    fn restore_rules(&mut self, wanted: bool) -> Result<Plan, EngineError> {
-        let held = self.store.read(|tx| Held::of(tx, None))?;
-        if !wanted || held.networks.is_empty() {
-            return Ok(Plan::default());
-        }
-        let switches = self.switches(false)?;
-        if switches.table && switches.bridge_filter != BridgeFilter::Missing {
-            return Ok(Plan::default());
-        }
-        let instance = self.instance().clone();
-        let made = self.change(
-            |_| {
-                let plan = held.with(|others| rules(&instance, others, &switches));
-                let what = String::from("restore the rules");
-                Ok(Prepared { value: (), plan, subject: Subject::Prune, recovery: Recovery::Undo, what })
-            },
-            |_, ()| Ok(()),
-        )?;
-        let table = self.instance().table().name.to_string();
-        self.tell([News::new(Kind::Host, Action::Repair, &table).with("name", &table).with("what", "rules")]);
-        Ok(made.plan)
-    }
-
     /// Notices that somebody took the table away, as `nft flush ruleset` does, and brings it back.
     ///
     /// # Errors
@@ -343,22 +265,6 @@ impl Engine {
     /// If the kernel refuses.
     pub(crate) fn mend_rules(&mut self) -> Result<Plan, EngineError> {
         if self.has_table()? { Ok(Plan::default()) } else { self.bring_back_rules() }
-    }
-
-    /// Brings the tables back that somebody took away.
-    ///
-    /// # Errors
-    ///
-    /// If the kernel refuses.
-    pub(crate) fn bring_back_rules(&mut self) -> Result<Plan, EngineError> {
-        let guard = self.exclusive()?;
-        let mended = self.restore_rules(true);
-        drop(guard);
-        let mended = mended?;
-        if !mended.is_empty() && self.mode == Mode::Apply {
-            self.warn("somebody had taken Pontoon's firewall rules away: they are there again");
-        }
-        Ok(mended)
     }
 
     /// The names of the containers on a network.
@@ -380,11 +286,9 @@ struct Held {
 
 impl Held {
     /// All networks with a bridge but `except`, all endpoints, and all containers with published ports.
-    fn of(tx: &Tx<'_>, except: Option<&Network>) -> Result<Self, EngineError> {
+    fn of(tx: &Tx<'_>, except: &Network) -> Result<Self, EngineError> {
         let mut networks = tx.networks()?;
-        networks.retain(|other| {
-            except.is_none_or(|network| other.id != network.id) && other.driver == Driver::Bridge
-        });
+        networks.retain(|other| other.id != except.id && other.driver == Driver::Bridge);
         let mut containers = Vec::new();
         for sandbox in tx.sandboxes()?.into_iter().filter(|sandbox| !sandbox.ports.is_empty()) {
             let known = Candidates::of(tx, &sandbox)?;
@@ -441,7 +345,7 @@ pub(crate) fn kept(instance: &Instance, rules: usize) -> String {
 }
 
 /// Remembers what the plan's switches were before, so that a prune can switch them back.
-fn remember_switches(tx: &Tx<'_>, plan: &Plan) -> Result<(), StoreError> {
+pub(crate) fn remember_switches(tx: &Tx<'_>, plan: &Plan) -> Result<(), StoreError> {
     plan.ops().try_for_each(|op| match op {
         Op::Sysctl(SysctlOp { key, previous: Some(previous), .. }) => tx.sysctl_remember(key, previous),
         _ => Ok(()),

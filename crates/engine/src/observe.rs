@@ -68,7 +68,7 @@ impl Engine {
         }
     }
 
-    fn ra_uplinks(&mut self) -> Result<Vec<String>, EngineError> {
+    pub(crate) fn ra_uplinks(&mut self) -> Result<Vec<String>, EngineError> {
         let filter = DumpRoutes { protocol: Some(PROTOCOL_RA), ..DumpRoutes::default() };
         let mut names = Vec::new();
         for hop in route::list(self.executor.host(), &filter)?

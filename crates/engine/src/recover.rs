@@ -33,14 +33,14 @@ impl Engine {
             if !self.owners.try_lock(id.unsigned_abs())? {
                 continue;
             }
-            let repaired = self.repair(id, entry);
+            let repaired = self.repair_entry(id, entry);
             self.owners.release(id.unsigned_abs())?;
             repaired?;
         }
         Ok(())
     }
 
-    fn repair(&mut self, id: i64, seen: JournalEntry) -> Result<(), EngineError> {
+    fn repair_entry(&mut self, id: i64, seen: JournalEntry) -> Result<(), EngineError> {
         // The table and its bridges are made and removed under this lock.
         let _guard = match seen.subject {
             Subject::Network(_) | Subject::Prune => Some(self.store.exclusive()?),

@@ -27,7 +27,7 @@ use crate::{Instance, Plan};
 
 pub use busy::Busy;
 pub use fight::Fights;
-pub use seen::{Observed, SeenLink, SeenPort, SeenRoutes, SeenRules};
+pub use seen::{Observed, SeenLink, SeenPort, SeenRoutes, SeenRules, SeenWays};
 pub use wanted::{HostNow, Wanted};
 
 /// A link: in which namespace, and its name.
@@ -213,6 +213,8 @@ pub struct Attached<'a> {
     pub netns: Netns,
     /// Those of the container's default routes that lead through this endpoint.
     pub routes: DefaultRoutes,
+    /// Whether names may be asked for at 127.0.0.11: see [`Attach::names`](crate::endpoint::Attach::names).
+    pub names: bool,
 }
 
 /// A cable both ends of which should be there.

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use pontoon_engine::drift::{Code, Done, Repair, Restored};
 
 use crate::failure::Failure;
 use crate::global::Global;
@@ -23,9 +24,24 @@ impl Restore {
         let format = global.plan_format(self.plan.format)?;
         let mut session = global.session()?;
         let restored = session.restore()?;
-        global.conclude(&session, format, &restored, |names| {
-            output::print(&names.iter().map(|name| format!("{name}\n")).collect::<String>())
+        global.conclude(&session, format, &restored, |Restored { networks, repairs }| {
+            output::print(&networks.iter().map(|name| format!("{name}\n")).collect::<String>())?;
+            if repairs.is_empty() {
+                return output::line("everything is as it should be");
+            }
+            let rest = repairs.iter().filter(|repair| repair.drift.code != Code::BridgeGone);
+            output::print(&rest.filter_map(said).collect::<String>())
         })?;
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// What is said of something that was not as it was made; what failed is a warning.
+fn said(Repair { drift, done }: &Repair) -> Option<String> {
+    let found = &drift.found;
+    match done {
+        Done::Repaired => Some(format!("repaired: {found}\n")),
+        Done::Kept => Some(format!("left as it is (pontoon.repair=false): {found}\n")),
+        Done::Left | Done::Paused(_) | Done::Failed(_) => None,
     }
 }

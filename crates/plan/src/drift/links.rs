@@ -312,7 +312,7 @@ impl One<'_> {
     fn routes(&self, found: &SeenLink, drifts: &mut Vec<Drift>) {
         let Some(routes) = found.routes.as_ref().filter(|_| found.up && self.link.kind == Kind::Bridge)
         else {
-            self.default_routes(drifts);
+            self.ways_out(drifts);
             return;
         };
         let has =
@@ -334,12 +334,18 @@ impl One<'_> {
         }
     }
 
-    fn default_routes(&self, drifts: &mut Vec<Drift>) {
-        let Some(there) = self.seen.defaults.get(&self.link.place.0) else { return };
-        for (family, v4) in [("IPv4", true), ("IPv6", false)] {
+    fn ways_out(&self, drifts: &mut Vec<Drift>) {
+        let Some(there) = self.seen.ways.get(&self.link.place.0) else { return };
+        let names = self.steps(|op| matches!(op, Op::Route(RouteOp::Names { .. })));
+        if !names.is_empty() && !there.names {
+            let found = format!("the route of {} to 127.0.0.11 is gone", self.link.owner.name());
+            let object = format!("route to 127.0.0.11 of {}", self.object());
+            drifts.push(self.drift(Code::RouteGone, object, found, names));
+        }
+        for (family, v4, there) in [("IPv4", true, there.v4), ("IPv6", false, there.v6)] {
             let mut plan =
                 self.steps(|op| matches!(op, Op::Route(RouteOp::Default { via, .. }) if via.is_ipv4() == v4));
-            if plan.is_empty() || there[usize::from(!v4)] {
+            if plan.is_empty() || there {
                 continue;
             }
             if !v4 {

@@ -14,12 +14,23 @@ use super::Place;
 pub struct Observed {
     /// Links that were looked at; `None` where there is no link of the name.
     pub links: BTreeMap<Place, Option<SeenLink>>,
-    /// Whether there is a default route for IPv4 and for IPv6, in namespaces that were looked at.
-    pub defaults: BTreeMap<Netns, [bool; 2]>,
+    /// The ways out of namespaces that were looked at.
+    pub ways: BTreeMap<Netns, SeenWays>,
     /// The tables, if they were looked at.
     pub rules: Option<SeenRules>,
     /// Switches of the host that were looked at: path below `/proc/sys`, and value.
     pub switches: BTreeMap<String, String>,
+}
+
+/// The ways out of a namespace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SeenWays {
+    /// Whether there is a default route for IPv4.
+    pub v4: bool,
+    /// Whether there is one for IPv6.
+    pub v6: bool,
+    /// Whether packets for 127.0.0.11 leave by a link.
+    pub names: bool,
 }
 
 /// Both tables.

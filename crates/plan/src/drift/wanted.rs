@@ -184,7 +184,7 @@ impl<'a> Wanted<'a> {
                 first: true,
                 routes: (crate::endpoint::DefaultRoutes::default(), attached.routes.clone()),
                 announce: false,
-                names: attached.routes.names.is_some(),
+                names: attached.names,
                 sysctls: &[],
                 published: (Published::default(), Published::default()),
             });

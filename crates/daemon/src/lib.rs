@@ -9,3 +9,4 @@ pub mod log;
 pub mod metrics;
 pub mod notify;
 pub mod privileges;
+pub mod watch;

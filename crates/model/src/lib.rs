@@ -16,6 +16,7 @@ pub mod op;
 pub mod option;
 pub mod publish;
 pub mod reference;
+pub mod resolv_conf;
 pub mod sandbox;
 pub mod subnet;
 

@@ -5,6 +5,7 @@ pub mod announce;
 pub mod capability;
 pub mod conntrack;
 pub mod control;
+pub mod datagram;
 pub mod error;
 pub mod execute;
 pub mod file;

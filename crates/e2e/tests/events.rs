@@ -281,7 +281,7 @@ sandboxed! {
             ("--filter event=conect", "did you mean `connect`"),
             ("--filter colour=blue", "unknown filter key `colour`"),
             ("--format 'table {{.Type}}'", "make no table"),
-            ("--format '{{.Typ}} ' --since 1h --until 0s", "Typ"),
+            ("--format '{{.Typ}}'", "did you mean `.Type`"),
         ] {
             let (code, said) = pontoon.fail(&format!("events {words}"));
             assert!(code != 0 && said.starts_with("error: ") && said.contains(expected), "{words}: {said}");

@@ -6,9 +6,10 @@ use std::time::{Duration, SystemTime};
 
 use clap::Args;
 use pontoon_engine::event::EventLog;
-use pontoon_format::{Filters, Key, Kind, ListFormat, Row, Subject, parse_time};
+use pontoon_format::{Filters, Key, Kind, Shape, Subject, Template, parse_time};
 use pontoon_kernel::line_log::{Follower, Piece, Start};
-use pontoon_model::Event;
+use pontoon_model::event::{Action, Kind as Subjects};
+use pontoon_model::{Event, News};
 use serde_json::json;
 
 use crate::failure::Failure;
@@ -49,22 +50,22 @@ const KEYS: [Key; 5] = [
     Key::new("type", Kind::OneOf(&KINDS), ""),
 ];
 
-const KINDS: [&str; pontoon_model::event::Kind::ALL.len()] = {
-    let mut words = [""; pontoon_model::event::Kind::ALL.len()];
+const KINDS: [&str; Subjects::ALL.len()] = {
+    let mut words = [""; Subjects::ALL.len()];
     let mut place = 0;
     while place < words.len() {
-        words[place] = pontoon_model::event::Kind::ALL[place].word();
+        words[place] = Subjects::ALL[place].word();
         place += 1;
     }
     words
 };
 
 /// With the word that Pontoon's command line has for `destroy`.
-const ACTIONS: [&str; pontoon_model::event::Action::ALL.len() + 1] = {
-    let mut words = [REMOVE; pontoon_model::event::Action::ALL.len() + 1];
+const ACTIONS: [&str; Action::ALL.len() + 1] = {
+    let mut words = [REMOVE; Action::ALL.len() + 1];
     let mut place = 0;
-    while place < pontoon_model::event::Action::ALL.len() {
-        words[place] = pontoon_model::event::Action::ALL[place].word();
+    while place < Action::ALL.len() {
+        words[place] = Action::ALL[place].word();
         place += 1;
     }
     words
@@ -145,7 +146,7 @@ fn moment_of(event: &Event) -> SystemTime {
 enum Format {
     Line,
     Json,
-    Rows(ListFormat),
+    Rows(Template),
 }
 
 impl Format {
@@ -158,7 +159,12 @@ impl Format {
                 Err(Failure::usage("events come one by one, and make no table")
                     .with_hint("leave out `table`: the template is for each event"))
             }
-            text => Ok(Self::Rows(ListFormat::parse(text, "")?)),
+            text => {
+                let template = Template::parse(text)?;
+                // A field that no event has is refused before one happens.
+                render(&template, &News::new(Subjects::Host, Action::Repair, "").at(0))?;
+                Ok(Self::Rows(template))
+            }
         }
     }
 }
@@ -176,13 +182,14 @@ impl Show {
         match &self.format {
             Format::Line => output::print(&line(event)),
             Format::Json => output::print(&event.line()),
-            Format::Rows(format) => output::print(&format.render(&[], &[row(event)])?),
+            Format::Rows(template) => output::print(&render(template, event)?),
         }
     }
 }
 
-fn row(event: &Event) -> Row {
-    Row::new(json!({
+/// An event as a template says. Which attributes one has is its own: those of others are `<no value>`, as with Docker.
+fn render(template: &Template, event: &Event) -> Result<String, Failure> {
+    let fields = json!({
         "Time": event.time,
         "TimeNano": event.time_nano,
         "Type": event.kind,
@@ -191,12 +198,13 @@ fn row(event: &Event) -> Row {
         "Scope": event.scope,
         "ID": event.actor.id,
         "Actor": { "ID": event.actor.id, "Attributes": event.actor.attributes },
-    }))
+    });
+    let shape = Shape::strict().with_open(["Attributes"]);
+    Ok(template.render_as(&fields, &shape)? + "\n")
 }
 
 fn subject<'e>(key: &str, event: &'e Event) -> Subject<'e> {
-    use pontoon_model::event::{Action, Kind};
-    let actor = |own: &[Kind], others: &[&str]| {
+    let actor = |own: &[Subjects], others: &[&str]| {
         let own = if own.contains(&event.kind) {
             [Some(event.actor.id.as_str()), event.attribute("name")]
         } else {
@@ -213,9 +221,9 @@ fn subject<'e>(key: &str, event: &'e Event) -> Subject<'e> {
             Subject::Texts(vec![Action::Destroy.word().into(), REMOVE.into()])
         }
         "event" => Subject::text(event.action.word()),
-        "network" => actor(&[Kind::Network], &["network"]),
+        "network" => actor(&[Subjects::Network], &["network"]),
         "container" => {
-            actor(&[Kind::Container, Kind::Port], &["container", "containerName", "first", "second"])
+            actor(&[Subjects::Container, Subjects::Port], &["container", "containerName", "first", "second"])
         }
         "label" => {
             let attributes = &event.actor.attributes;
@@ -278,15 +286,12 @@ fn short(text: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use pontoon_model::News;
-    use pontoon_model::event::{Action, Kind};
-
     use super::*;
 
     const ID: &str = "940b240aa5ac494c8ea56a2ec9562fad849aee325c564001568dda5d281fcf64";
 
     fn connect() -> Event {
-        News::new(Kind::Network, Action::Connect, ID)
+        News::new(Subjects::Network, Action::Connect, ID)
             .with("name", "blue")
             .with("type", "bridge")
             .with("container", ID)
@@ -307,7 +312,8 @@ mod tests {
         let expected = "2026-01-31T12:00:00.123Z network   connect    blue container=web ip=172.18.0.2\n";
         assert_eq!(line(&connect()), expected);
         assert!(expected.len() <= 100);
-        let odd = News::new(Kind::Container, Action::Die, ID).with("a label", "two\nlines\u{1b}[2J").at(0);
+        let odd =
+            News::new(Subjects::Container, Action::Die, ID).with("a label", "two\nlines\u{1b}[2J").at(0);
         let text = line(&odd);
         assert!(text.contains(r#""two\nlines\u{1b}[2J""#) && text.lines().count() == 1, "{text}");
         assert!(text.starts_with("1970-01-01T00:00:00.000Z container die        940b240aa5ac "), "{text}");
@@ -324,18 +330,20 @@ mod tests {
             assert!(!matches(&event, &[other]), "{other}");
         }
         assert!(matches(&event, &[&format!("network={ID}"), &format!("container={}", &ID[..12])]));
-        let gone = News::new(Kind::Network, Action::Destroy, ID).at(0);
+        let gone = News::new(Subjects::Network, Action::Destroy, ID).at(0);
         assert!(matches(&gone, &["event=destroy"]) && matches(&gone, &["event=remove"]));
     }
 
     #[test]
     fn templates_have_dockers_fields() {
         let render = |text: &str| match Format::parse(text).unwrap() {
-            Format::Rows(format) => format.render(&[], &[row(&connect())]).unwrap(),
+            Format::Rows(template) => super::render(&template, &connect()).unwrap(),
             Format::Line | Format::Json => panic!("{text} is a template"),
         };
         assert_eq!(render("{{.Type}} {{.Status}} {{.Actor.Attributes.name}}"), "network connect blue\n");
         assert_eq!(render("{{.Time}} {{.ID}}"), format!("1769860800 {ID}\n"));
+        assert_eq!(render("{{.Actor.Attributes.exitCode}}"), "<no value>\n");
+        assert!(Format::parse("{{.Typ}}").is_err(), "before anything happens");
         assert!(matches!(Format::parse("{{json .}}"), Ok(Format::Json)));
         assert!(Format::parse("table {{.Type}}").is_err() && Format::parse("{{").is_err());
     }

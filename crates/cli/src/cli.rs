@@ -67,6 +67,7 @@ pub(crate) enum Verb {
     #[command(subcommand)]
     System(verb::system::System),
     Restore(verb::restore::Restore),
+    Daemon(verb::daemon::Daemon),
     Completion(verb::completion::Completion),
     Help(verb::help::Help),
     #[command(hide = true)]
@@ -97,6 +98,7 @@ impl Verb {
             Self::Lab(verb) => verb.run(global),
             Self::System(verb) => verb.run(global),
             Self::Restore(verb) => verb.run(global),
+            Self::Daemon(verb) => verb.run(global),
             Self::Completion(verb) => verb.run(global),
             Self::Help(verb) => verb.run(global),
             Self::LabServe(verb) => verb.run(),

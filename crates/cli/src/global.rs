@@ -76,10 +76,13 @@ impl Drop for Session {
 impl Global {
     /// The instance.
     pub(crate) fn instance(&self) -> Result<Root, Failure> {
-        match &self.root {
-            Some(folder) => Ok(Root::at(folder)?),
-            None => Ok(Root::host()),
-        }
+        let mut root = match &self.root {
+            Some(folder) => Root::at(folder)?,
+            None => Root::host(),
+        };
+        // This program, also where its file was replaced meanwhile.
+        root.daemon = Some("/proc/self/exe".into());
+        Ok(root)
     }
 
     /// The state, for reading, once what killed commands left is repaired. Where that cannot be done, what is there

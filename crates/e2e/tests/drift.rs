@@ -22,6 +22,8 @@ fn host_with_networks(host: &Host) -> Pontoon<'_> {
     pontoon
         .run(&format!("network connect {} blue netns:theirs", ip.replace(".5", ".7").replace("::5", "::7")));
     pontoon.run("link web:lan0=10.3.0.1/30 db:lan0=10.3.0.2/30");
+    // It would put back at once what somebody changes.
+    pontoon.run("daemon stop");
     pontoon
 }
 
@@ -125,6 +127,7 @@ sandboxed! {
             ("ip -n web address flush dev eth0", "10.1.0.5/24"),
             ("ip -n web route delete default", "default route"),
             ("ip -n web -6 route delete default", "default route"),
+            ("ip -n web route delete 127.0.0.11 table local", "127.0.0.11"),
             ("ip -n db link set lo down", "`lo`"),
             ("ip link delete blue0; ip link delete WEB; nft flush ruleset; sysctl -qw net.ipv4.ip_forward=0", "blue0"),
         ] {

@@ -68,9 +68,10 @@ sandboxed! {
     fn a_whole_session_is_told_in_order(host: Host) {
         host.sh("ip netns add theirs; ip -n theirs link set lo up");
         let pontoon = Pontoon::on(&host);
-        pontoon.run("network create --subnet 10.1.0.0/24 --label tier=front blue");
+        // Without names, no daemon comes and goes.
+        pontoon.run("network create -o pontoon.dns=false --subnet 10.1.0.0/24 --label tier=front blue");
         pontoon.run("run -d --name web --network blue -p 8080:80 --label app=shop -- sleep 100");
-        pontoon.run("network create --subnet 10.2.0.0/24 --ipv6 --subnet fd02::/64 red");
+        pontoon.run("network create -o pontoon.dns=false --subnet 10.2.0.0/24 --ipv6 --subnet fd02::/64 red");
         pontoon.run("network connect --ip 10.2.0.9 red web");
         pontoon.run("publish web 53:5353/udp");
         pontoon.run("unpublish web 53/udp");
@@ -137,7 +138,7 @@ sandboxed! {
         let pontoon = Pontoon::on(&host);
         pontoon.run("--dry-run network create blue");
         assert!(!std::path::Path::new("/run/pontoon/events.log").exists());
-        pontoon.run("network create blue");
+        pontoon.run("network create -o pontoon.dns=false blue");
         pontoon.run("--dry-run network rm blue");
         pontoon.run("--dry-run run --network blue -- true");
         pontoon.fail("network create blue");

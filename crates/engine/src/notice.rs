@@ -72,7 +72,10 @@ pub fn turnstile(root: &Root) -> PathBuf {
 ///
 /// [`ControlError::is_nobody`] where none runs.
 pub fn ask(root: &Root, request: &Request) -> Result<Answer, EngineError> {
-    let conversation = Conversation::connect(&socket(root))?;
+    say(&Conversation::connect(&socket(root))?, request)
+}
+
+fn say(conversation: &Conversation, request: &Request) -> Result<Answer, EngineError> {
     let message = serde_json::to_vec(request).expect("requests have no keys but strings");
     conversation.send(&message)?;
     let answer = conversation.receive(PATIENCE)?;
@@ -89,11 +92,12 @@ impl Engine {
         self.store.read(|tx| notices(tx, subject)).unwrap_or_default()
     }
 
-    /// Tells the daemon, if one runs; `needed`, one is started.
+    /// Tells the daemon, if one runs; `needed`, one is started, but not for a network that nobody is on.
     pub(crate) fn notify(&mut self, notices: Vec<Notice>, needed: bool) {
         if notices.is_empty() {
             return;
         }
+        let needed = needed && notices.iter().any(|notice| matches!(notice, Notice::Member(_)));
         let request = Request::Heed(notices);
         let answered = match ask(&self.root, &request) {
             Err(EngineError::Control(error)) if error.is_nobody() || error.is_gone() => {
@@ -159,17 +163,19 @@ fn notices(tx: &Tx<'_>, subject: &Subject) -> Result<Vec<Notice>, StoreError> {
     Ok(Vec::new())
 }
 
-/// Lets a daemon go that was started on demand and that nobody needs any more, and waits a moment until it is gone.
-pub(crate) fn rest(root: &Root) {
-    const ENDING: Duration = Duration::from_secs(2);
-    // Where none runs, or it does not listen, nothing is to be done.
-    let Ok(conversation) = Conversation::connect(&socket(root)) else { return };
-    let message = serde_json::to_vec(&Request::Rest).expect("requests have no keys but strings");
-    let resting =
-        |answer: Vec<u8>| serde_json::from_slice(&answer).is_ok_and(|answer: Answer| answer.resting);
-    if conversation.send(&message).is_ok() && conversation.receive(PATIENCE).is_ok_and(resting) {
-        // It says nothing more, and then it is gone.
-        let _ = conversation.receive(ENDING);
+/// Asks the daemon to end, and waits until it has, if it says that it will; whether it does.
+///
+/// # Errors
+///
+/// As [`ask`]; `ETIMEDOUT` if it does not end.
+pub fn end(root: &Root, request: &Request) -> Result<bool, EngineError> {
+    let conversation = Conversation::connect(&socket(root))?;
+    if !say(&conversation, request)?.resting {
+        return Ok(false);
+    }
+    match conversation.receive(PATIENCE) {
+        Err(error) if !error.is_gone() => Err(error.into()),
+        _ => Ok(true),
     }
 }
 

@@ -92,7 +92,8 @@ impl Engine {
             plan.append(released.plan);
         }
         if self.mode == Mode::Apply {
-            notice::rest(&self.root);
+            // Where none runs, or it does not listen, nothing is to be done.
+            let _ = notice::end(&self.root, &notice::Request::Rest);
         }
         drop(guard);
         Ok(Outcome { value: gone, plan })

@@ -1,6 +1,7 @@
 //! The verbs, one file each.
 
 pub(crate) mod completion;
+pub(crate) mod daemon;
 pub(crate) mod events;
 pub(crate) mod exec;
 pub(crate) mod firewall;

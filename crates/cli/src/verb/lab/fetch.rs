@@ -14,7 +14,7 @@ use crate::output;
 /// Fetch a page over HTTP and print it
 #[derive(Debug, Args)]
 pub(crate) struct Fetch {
-    /// Such as http://172.17.0.2/ or http://[fd00::2]:8080/page
+    /// Such as http://web/ or http://[fd00::2]:8080/page
     url: String,
 }
 

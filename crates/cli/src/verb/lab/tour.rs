@@ -59,7 +59,7 @@ impl<'a> Tour<'a> {
     }
 
     fn two_containers(&mut self) -> Result<(), Failure> {
-        self.heading("Two containers on it: one serves a page, the other fetches it by address")?;
+        self.heading("Two containers on it: one serves a page, the other fetches it by name")?;
         self.pontoon(&[
             "run",
             "-d",
@@ -72,17 +72,8 @@ impl<'a> Tour<'a> {
             "Hello from web.",
         ])?;
         self.pontoon(&["ps"])?;
-        let format = "{{.NetworkSettings.Networks.blue.IPAddress}}";
-        let address = self.pontoon(&["inspect", "--format", format, "web"])?;
-        let page = self.pontoon(&[
-            "run",
-            "--rm",
-            "--network",
-            "blue",
-            "pontoon",
-            "lab-fetch",
-            &url(address.trim()),
-        ])?;
+        let page =
+            self.pontoon(&["run", "--rm", "--network", "blue", "pontoon", "lab-fetch", &url("web")])?;
         expect(page.contains("Hello from web."), "the page did not come")
     }
 

@@ -1,0 +1,280 @@
+//! From the records to what the server answers: which networks are served, and what their containers are called.
+//!
+//! A network is served as long as somebody is on it. What a command says that it has changed is read again at once;
+//! what a killed command did not say shows in the store's version.
+
+use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use pontoon_dns::{Member, NetworkNames, Place};
+use pontoon_engine::notice::Notice;
+use pontoon_model::diagnose::as_warning;
+use pontoon_model::endpoint::EndpointState;
+use pontoon_model::network::Driver;
+use pontoon_model::{Endpoint, IfName, Network, NetworkId, Sandbox, SandboxId};
+use pontoon_store::{Store, StoreError, Tx};
+
+use crate::dns::Handle;
+
+/// The port of name servers. Source: RFC 1035, 4.2.
+const PORT: u16 = 53;
+
+/// What is told of containers on networks with names.
+#[derive(Debug)]
+pub(crate) struct Names {
+    store: Store,
+    server: Arc<Handle>,
+    /// What the server was told of each container.
+    members: HashMap<SandboxId, Member>,
+    /// The networks that the server was told of, and what is wrong with those that cannot be served.
+    networks: HashMap<NetworkId, Served>,
+    /// Links whose end is seen before the records say so.
+    gone: HashSet<IfName>,
+    /// The store's version when all of it was read last.
+    version: Option<i64>,
+}
+
+#[derive(Debug)]
+struct Served {
+    names: NetworkNames,
+    bridge: IfName,
+    /// How many containers are on it.
+    users: usize,
+    /// Why it is not served, in a sentence and a hint.
+    failure: Option<String>,
+}
+
+/// A container's records.
+struct Records {
+    member: Member,
+    networks: Vec<Network>,
+}
+
+impl Names {
+    /// Reads all that there is.
+    pub(crate) fn open(store: Store, server: Arc<Handle>) -> Result<Self, StoreError> {
+        let mut names = Self {
+            store,
+            server,
+            members: HashMap::new(),
+            networks: HashMap::new(),
+            gone: HashSet::new(),
+            version: None,
+        };
+        names.refresh()?;
+        Ok(names)
+    }
+
+    /// Whether nobody needs names.
+    pub(crate) fn is_idle(&self) -> bool {
+        !self.networks.values().any(|network| network.names.enabled)
+    }
+
+    /// How many containers have names, and on how many networks.
+    pub(crate) fn count(&self) -> (usize, usize) {
+        let enabled = self.networks.values().filter(|network| network.names.enabled).count();
+        (self.members.len(), enabled)
+    }
+
+    /// What cannot be served, in sentences.
+    pub(crate) fn failures(&self) -> Vec<String> {
+        self.networks.values().filter_map(|network| network.failure.clone()).collect()
+    }
+
+    /// Reads everything again if anything has changed since that was done last.
+    pub(crate) fn refresh(&mut self) -> Result<(), StoreError> {
+        let version = self.store.version()?;
+        if Some(version) == self.version {
+            return Ok(());
+        }
+        let gone = &self.gone;
+        let (ids, all) = self.store.read(|tx| -> Result<_, StoreError> {
+            let mut all = Vec::new();
+            for sandbox in tx.sandboxes()? {
+                all.extend(records(tx, &sandbox, gone)?);
+            }
+            let ids: HashSet<SandboxId> =
+                all.iter().map(|one: &Records| one.member.sandbox.clone()).collect();
+            Ok((ids, all))
+        })?;
+        let vanished: Vec<SandboxId> = self.members.keys().filter(|id| !ids.contains(*id)).cloned().collect();
+        vanished.iter().for_each(|id| self.forget(id));
+        for one in all {
+            self.set(one);
+        }
+        self.retry();
+        self.version = Some(version);
+        Ok(())
+    }
+
+    /// Reads again what a command says that it has changed; says what of it cannot be served.
+    pub(crate) fn heed(&mut self, notice: &Notice) -> Result<Vec<String>, StoreError> {
+        let concerned: Vec<SandboxId> = match notice {
+            Notice::Member(id) => vec![id.clone()],
+            Notice::Network(id) => self.members_of(id)?,
+        };
+        for id in &concerned {
+            let gone = &self.gone;
+            let found = self.store.read(|tx| match tx.sandbox(id)? {
+                Some(sandbox) => records(tx, &sandbox, gone),
+                None => Ok(None),
+            })?;
+            match found {
+                Some(found) => self.set(found),
+                None => self.forget(id),
+            }
+        }
+        let networks =
+            concerned.iter().filter_map(|id| self.members.get(id)).flat_map(|member| &member.places);
+        let failures: HashSet<String> =
+            networks.filter_map(|place| self.networks.get(&place.network)?.failure.clone()).collect();
+        Ok(failures.into_iter().collect())
+    }
+
+    /// Those who are, or were, on a network.
+    fn members_of(&self, id: &NetworkId) -> Result<Vec<SandboxId>, StoreError> {
+        let endpoints = self.store.read(|tx| tx.endpoints_of_network(id))?;
+        let mut concerned: HashSet<SandboxId> =
+            endpoints.into_iter().map(|endpoint| endpoint.sandbox).collect();
+        let on = |member: &&Member| member.places.iter().any(|place| place.network == *id);
+        concerned.extend(self.members.values().filter(on).map(|member| member.sandbox.clone()));
+        Ok(concerned.into_iter().collect())
+    }
+
+    fn set(&mut self, records: Records) {
+        let Records { member, networks } = records;
+        let before = self.members.get(&member.sandbox).cloned();
+        for network in &networks {
+            let served = describe(network);
+            match self.networks.get_mut(&network.id) {
+                Some(known) if known.names == served && known.bridge == network.bridge_name => {}
+                known => {
+                    let users = known.map_or(0, |known| known.users);
+                    let bridge = network.bridge_name.clone();
+                    let failure = serve(&self.server, &served, &bridge);
+                    self.networks
+                        .insert(network.id.clone(), Served { names: served, bridge, users, failure });
+                }
+            }
+        }
+        if before.as_ref() == Some(&member) {
+            return;
+        }
+        let count = |member: &Member, networks: &mut HashMap<NetworkId, Served>, up: bool| {
+            for place in &member.places {
+                if let Some(network) = networks.get_mut(&place.network) {
+                    network.users = if up { network.users + 1 } else { network.users.saturating_sub(1) };
+                }
+            }
+        };
+        count(&member, &mut self.networks, true);
+        self.server.set_member(member.clone());
+        if let Some(before) = before {
+            count(&before, &mut self.networks, false);
+        }
+        self.members.insert(member.sandbox.clone(), member);
+        self.withdraw_unused();
+    }
+
+    fn forget(&mut self, id: &SandboxId) {
+        let Some(member) = self.members.remove(id) else { return };
+        self.server.remove_member(id);
+        for place in &member.places {
+            if let Some(network) = self.networks.get_mut(&place.network) {
+                network.users = network.users.saturating_sub(1);
+            }
+        }
+        self.withdraw_unused();
+    }
+
+    fn withdraw_unused(&mut self) {
+        let server = &self.server;
+        self.networks.retain(|id, network| {
+            if network.users == 0 {
+                // It fails only when the server has ended, and then nothing is served.
+                let _ = server.withdraw(id);
+            }
+            network.users > 0
+        });
+    }
+
+    /// Tries to serve what could not be: somebody may have let go of the port.
+    fn retry(&mut self) {
+        for network in self.networks.values_mut().filter(|network| network.failure.is_some()) {
+            network.failure = serve(&self.server, &network.names, &network.bridge);
+        }
+    }
+
+    /// Serves a network anew whose bridge was made anew.
+    pub(crate) fn bridge_appeared(&mut self, bridge: &str) {
+        for network in self.networks.values_mut().filter(|network| network.bridge.as_str() == bridge) {
+            network.failure = serve(&self.server, &network.names, &network.bridge);
+        }
+    }
+
+    /// Notes that a link is gone, or is there again. Whose it was is told of no more.
+    pub(crate) fn link_changed(&mut self, link: &IfName, there: bool) -> Result<(), StoreError> {
+        let changed = if there { self.gone.remove(link) } else { self.gone.insert(link.clone()) };
+        if changed {
+            self.version = None;
+            self.refresh()?;
+        }
+        Ok(())
+    }
+}
+
+/// Has a network served; says why it cannot be.
+fn serve(server: &Handle, names: &NetworkNames, bridge: &IfName) -> Option<String> {
+    let error = server.serve(names.clone(), bridge).err()?;
+    Some(as_warning(&format!("names of network {} are not served", names.name), &error))
+}
+
+fn describe(network: &Network) -> NetworkNames {
+    let gateways = network.pools().filter(|pool| network.bridge_has_address(pool)).map(|pool| pool.gateway);
+    NetworkNames {
+        id: network.id.clone(),
+        name: network.name.to_string(),
+        internal: network.internal,
+        enabled: network.has_names(),
+        subnets: network.pools().map(|pool| pool.subnet).collect(),
+        gateways: gateways.collect(),
+    }
+}
+
+/// A container's records, if it is on a network with names.
+fn records(tx: &Tx<'_>, sandbox: &Sandbox, gone: &HashSet<IfName>) -> Result<Option<Records>, StoreError> {
+    let mut found: Vec<(Endpoint, Network)> = Vec::new();
+    for endpoint in tx.endpoints_of_sandbox(&sandbox.id)? {
+        if endpoint.state != EndpointState::Attached || gone.contains(&endpoint.host_ifname) {
+            continue;
+        }
+        let network = tx.network(&endpoint.network)?;
+        found.extend(
+            network.filter(|network| network.driver == Driver::Bridge).map(|network| (endpoint, network)),
+        );
+    }
+    if !found.iter().any(|(_, network)| network.has_names()) {
+        return Ok(None);
+    }
+    // As they stand for election: so the first answer is the address that is most likely reached.
+    found.sort_by(|(a, on_a), (b, on_b)| {
+        b.gw_priority.cmp(&a.gw_priority).then_with(|| on_a.name.cmp(&on_b.name))
+    });
+    let process = &sandbox.process;
+    let place = |(endpoint, _): &(Endpoint, Network)| Place {
+        network: endpoint.network.clone(),
+        v4: endpoint.v4,
+        v6: endpoint.v6,
+        aliases: endpoint.aliases.clone(),
+    };
+    let member = Member {
+        sandbox: sandbox.id.clone(),
+        name: sandbox.name.to_string(),
+        short_id: sandbox.id.short().to_owned(),
+        hostname: (!process.hostname.is_empty()).then(|| process.hostname.clone()),
+        places: found.iter().map(place).collect(),
+        servers: process.dns.iter().map(|server| SocketAddr::new(*server, PORT)).collect(),
+    };
+    Ok(Some(Records { member, networks: found.into_iter().map(|(_, network)| network).collect() }))
+}

@@ -1,0 +1,283 @@
+//! The daemon's main thread, from its start to its end.
+
+use std::os::fd::AsFd as _;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use pontoon_engine::drift::{Code, Done, Repair, not_repaired};
+use pontoon_engine::event::EventLog;
+use pontoon_engine::notice::{self, Answer, Request};
+use pontoon_engine::{Engine, Mode, Root, drift};
+use pontoon_kernel::control::{Conversation, Listener};
+use pontoon_kernel::signal::Signals;
+use pontoon_model::event::Action;
+use pontoon_model::op::{LinkOp, Op};
+use pontoon_model::{IfName, News};
+use pontoon_plan::drift::Drift;
+use pontoon_store::Store;
+use rustix::event::{PollFd, PollFlags, Timespec};
+use tracing::{debug, error, info, warn};
+
+use crate::desk::Desk;
+use crate::figures::{self, Problems};
+use crate::inbox::Inbox;
+use crate::metrics::DriftCounters;
+use crate::names::Names;
+use crate::notify::Notifier;
+use crate::watch::{self, Report, Watch};
+use crate::{DaemonError, Options, activation, dns, privileges};
+
+/// How often the records are looked at for what nobody said.
+const ROUND: Duration = Duration::from_secs(1);
+/// Signals that end it, and one that has it read everything again. Source: signal(7).
+const TERMINATE: [i32; 2] = [2, 15];
+const HANGUP: i32 = 1;
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Serves until it is told to end, by a signal or [`Request::Stop`], or nobody needs it any more.
+///
+/// # Errors
+///
+/// If another one runs, the state cannot be read, or a thread cannot be started. What is wrong with a single network is
+/// told to whoever uses it, and tried again.
+pub fn run(root: &Root, options: &Options) -> Result<(), DaemonError> {
+    let wait = |what| move |errno| DaemonError::Wait { what, errno };
+    // Started from `/proc/self/exe`, it would be called that.
+    rustix::thread::set_name(c"pontoon").map_err(wait("name the process"))?;
+    let signals = Signals::block(TERMINATE.into_iter().chain([HANGUP])).map_err(wait("block signals"))?;
+    let store = Store::open(&root.dirs)?;
+    let (listener, given_by_systemd) = listener(root)?;
+    if let Some(group) = options.group {
+        listener.share_with(group)?;
+    }
+    if let Err(error) = privileges::give_up() {
+        // In a container, or another's user namespace, there may be less to give up than that takes.
+        warn!("privileges that are not needed could not be given up: {error}");
+    }
+    if options.idle.is_none() {
+        let restored = Engine::open(root.clone(), Mode::Apply)?.restore()?;
+        restored.value.networks.iter().for_each(|network| info!("network {network} is there again"));
+    }
+    let server = Arc::new(dns::Server::start(dns::Options::default())?);
+    let inbox = Inbox::open().map_err(wait("open an eventfd"))?;
+    let watch = Watch::start(root.clone(), watch::Options { repair: options.repair }, inbox.sender())?;
+    let (counters, problems) = (Arc::new(DriftCounters::default()), Problems::default());
+    let figures = options.metrics.as_ref().map(|address| {
+        figures::serve(address, root, Arc::clone(&server), Arc::clone(&counters), Arc::clone(&problems))
+    });
+    let figures = figures.transpose()?;
+    let mut daemon = Daemon {
+        names: Names::open(store, server)?,
+        inbox,
+        events: EventLog::of(root),
+        counters,
+        problems,
+        needed: Instant::now(),
+        started: Instant::now(),
+        on_demand: options.idle.is_some(),
+        stopping: false,
+    };
+    let mut desk = Desk::new(listener);
+    let notifier = Notifier::of_this_process();
+    let (containers, networks) = daemon.names.count();
+    info!("version {VERSION}: {containers} containers on {networks} networks have names");
+    daemon.tell(News::daemon(Action::Start, std::process::id(), VERSION));
+    if let Err(error) = notifier.ready(&format!("{containers} containers have names")) {
+        warn!("the service manager does not hear: {error}");
+    }
+    let ended = daemon.serve(&mut desk, &signals, options);
+    // It is about to be seen.
+    let _ = notifier.stopping();
+    daemon.tell(News::daemon(Action::Stop, std::process::id(), VERSION));
+    watch.stop();
+    drop(figures);
+    info!("ended");
+    // Whoever asked for the end sees that it has come.
+    desk.close(given_by_systemd);
+    ended
+}
+
+/// The socket: one that was handed over, as systemd and commands do, or a new one.
+fn listener(root: &Root) -> Result<(Listener, bool), DaemonError> {
+    let path = notice::socket(root);
+    if let Some(fd) = activation::control_socket()? {
+        // Commands, which take over whatever nobody listens at, name nothing.
+        return Ok((Listener::adopt(fd, &path)?, std::env::var_os("LISTEN_FDNAMES").is_some()));
+    }
+    if Conversation::connect(&path).is_ok() {
+        return Err(DaemonError::Running);
+    }
+    Ok((Listener::bind(&path)?, false))
+}
+
+struct Daemon {
+    names: Names,
+    inbox: Inbox,
+    events: EventLog,
+    counters: Arc<DriftCounters>,
+    problems: Problems,
+    /// When somebody needed it last.
+    needed: Instant,
+    started: Instant,
+    on_demand: bool,
+    stopping: bool,
+}
+
+impl Daemon {
+    fn serve(&mut self, desk: &mut Desk, signals: &Signals, options: &Options) -> Result<(), DaemonError> {
+        let mut looked = Instant::now();
+        while !self.stopping {
+            self.wait(desk, signals, ROUND.saturating_sub(looked.elapsed()))?;
+            while let Some(signal) =
+                signals.next().map_err(|errno| DaemonError::Wait { what: "read a signal", errno })?
+            {
+                match signal.number {
+                    HANGUP => self.names.refresh()?,
+                    _ => self.stopping = true,
+                }
+            }
+            self.inbox.take().into_iter().try_for_each(|report| self.heed(report))?;
+            desk.attend(|request| self.answer(request));
+            if looked.elapsed() >= ROUND {
+                looked = Instant::now();
+                self.names.refresh()?;
+                *self.problems.lock().unwrap_or_else(PoisonError::into_inner) = self.names.failures();
+            }
+            if !self.names.is_idle() || !desk.is_quiet() {
+                self.needed = Instant::now();
+            }
+            self.stopping |= options.idle.is_some_and(|idle| self.needed.elapsed() >= idle);
+        }
+        Ok(())
+    }
+
+    fn wait(&self, desk: &Desk, signals: &Signals, limit: Duration) -> Result<(), DaemonError> {
+        let mut wanted: Vec<PollFd<'_>> = desk
+            .descriptors()
+            .chain([signals.as_fd(), self.inbox.as_fd()])
+            .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
+            .collect();
+        let limit = Timespec::try_from(limit).expect("a second or less");
+        let waited = rustix::io::retry_on_intr(|| rustix::event::poll(&mut wanted, Some(&limit)));
+        waited.map(drop).map_err(|errno| DaemonError::Wait { what: "wait", errno })
+    }
+
+    fn answer(&mut self, request: Request) -> Answer {
+        debug!("asked: {request:?}");
+        match request {
+            Request::Heed(notices) => {
+                self.needed = Instant::now();
+                let mut warnings = Vec::new();
+                for notice in &notices {
+                    match self.names.heed(notice) {
+                        Ok(said) => warnings.extend(said),
+                        Err(error) => warnings.push(format!("the daemon could not read the state: {error}")),
+                    }
+                }
+                Answer { warnings, ..Answer::default() }
+            }
+            Request::Status => Answer { status: Some(self.status()), ..Answer::default() },
+            Request::Stop => {
+                self.stopping = true;
+                Answer { resting: true, ..Answer::default() }
+            }
+            Request::Rest => {
+                self.stopping |= self.on_demand && self.names.refresh().is_ok() && self.names.is_idle();
+                Answer { resting: self.stopping, ..Answer::default() }
+            }
+        }
+    }
+
+    fn status(&self) -> serde_json::Value {
+        let (containers, networks) = self.names.count();
+        serde_json::json!({
+            "pid": std::process::id(),
+            "version": VERSION,
+            "uptime_seconds": self.started.elapsed().as_secs(),
+            "networks": networks,
+            "containers": containers,
+            "failures": self.names.failures(),
+        })
+    }
+
+    /// Does what follows from what the watch has seen.
+    fn heed(&mut self, report: Report) -> Result<(), DaemonError> {
+        match report {
+            Report::Ready => debug!("the host is watched"),
+            Report::Missed => {
+                warn!("more happened on the host than could be followed: all is looked at again")
+            }
+            Report::Failed(error) => error!("the host could not be looked at: {error}"),
+            Report::LinkGone { name, endpoint } => {
+                debug!("link {name} of endpoint {} is gone", endpoint.short());
+                self.link(&name, false)?;
+            }
+            Report::RouteAppeared(route) => debug!("a new route to {}", route.destination),
+            Report::Drift(drift) => {
+                warn!("{}{}", drift.found, by(&drift));
+                self.counters.found();
+                self.counters.kept();
+                self.tell(drift::news(Action::Drift, &drift));
+            }
+            Report::Repair { repair, took } => self.repaired(&repair, took)?,
+        }
+        Ok(())
+    }
+
+    fn repaired(&mut self, repair: &Repair, took: Duration) -> Result<(), DaemonError> {
+        let Repair { drift, done } = repair;
+        self.counters.found();
+        match done {
+            // The engine has told of it.
+            Done::Repaired => {
+                self.counters.repaired();
+                info!("{}{}: put back after {took:.1?}", drift.found, by(drift));
+                return self.came_back(drift);
+            }
+            Done::Failed(error) => {
+                self.counters.failed();
+                error!("{}", not_repaired(drift, error));
+            }
+            Done::Kept | Done::Left => {
+                self.counters.kept();
+                warn!("{}{}: left as it is", drift.found, by(drift));
+            }
+            Done::Paused(time) => {
+                self.counters.kept();
+                warn!("{}{}: put back too often, and left alone for {time:.0?}", drift.found, by(drift));
+            }
+        }
+        self.tell(drift::news(Action::Drift, drift));
+        Ok(())
+    }
+
+    /// Names that went with a link come back with it, and sockets with a bridge.
+    fn came_back(&mut self, drift: &Drift) -> Result<(), DaemonError> {
+        for op in drift.plan.ops() {
+            match op {
+                Op::Link(LinkOp::AddVeth { name, .. }) => self.link(name.as_str(), true)?,
+                Op::Link(LinkOp::AddBridge { name, .. }) if drift.code == Code::BridgeGone => {
+                    self.names.bridge_appeared(name.as_str());
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn link(&mut self, name: &str, there: bool) -> Result<(), DaemonError> {
+        // One that is no interface's name is none of ours.
+        let Ok(name) = name.parse::<IfName>() else { return Ok(()) };
+        Ok(self.names.link_changed(&name, there)?)
+    }
+
+    fn tell(&self, news: News) {
+        if let Err(error) = self.events.tell([news]) {
+            warn!("what happened could not be written down for `events`: {error}");
+        }
+    }
+}
+
+fn by(drift: &Drift) -> String {
+    drift.by.as_ref().map_or_else(String::new, |hand| format!(", by {hand}"))
+}

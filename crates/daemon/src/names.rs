@@ -227,7 +227,7 @@ impl Names {
 /// Has a network served; says why it cannot be.
 fn serve(server: &Handle, names: &NetworkNames, bridge: &IfName) -> Option<String> {
     let error = server.serve(names.clone(), bridge).err()?;
-    Some(as_warning(&format!("names of network {} are not served", names.name), &error))
+    Some(as_warning(&error))
 }
 
 fn describe(network: &Network) -> NetworkNames {

@@ -108,7 +108,7 @@ impl Engine {
         };
         match answered {
             Ok(answer) => self.warnings.extend(answer.warnings),
-            Err(error) => self.warn(as_warning("names may not resolve yet", &error)),
+            Err(error) => self.warn(format!("names may not resolve yet: {}", as_warning(&error))),
         }
     }
 }

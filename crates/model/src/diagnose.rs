@@ -38,7 +38,7 @@ pub fn with_causes(error: &dyn std::error::Error) -> String {
 }
 
 /// [`with_causes`] as a warning: what a person can do about it is in a second line.
-pub fn as_warning(what: &str, error: &impl Diagnose) -> String {
+pub fn as_warning(error: &impl Diagnose) -> String {
     let hint = error.hint().map_or_else(String::new, |hint| format!("\n{hint}"));
-    format!("{what}: {}{hint}", with_causes(error))
+    format!("{}{hint}", with_causes(error))
 }

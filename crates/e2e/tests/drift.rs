@@ -145,4 +145,60 @@ sandboxed! {
             assert_eq!([inside("web"), inside("db"), inside("theirs")].map(|text| text.lines().count()), insides.clone().map(|text| text.lines().count()), "{damage}");
         }
     }
+
+    fn a_repair_killed_anywhere_is_done_by_the_next_one(host: Host) {
+        let pontoon = host_with_networks(&host);
+        let (web, before) = (port(&host, "web"), state(&host));
+        let mut through = 0;
+        for damage in [
+            "nft flush ruleset",
+            "ip link delete blue0",
+            "ip link delete WEB",
+            "ip link set dev WEB nomaster; ip address flush dev blue0; nft flush chain inet pontoon forward",
+            "nft flush map inet pontoon any4; sysctl -qw net.ipv4.ip_forward=0; ip -n web route delete default",
+        ] {
+            for at in 0.. {
+                host.sh(&damage.replace("WEB", &web));
+                let killed = pontoon.command("restore").env("PONTOON_TEST_KILL_AT", at.to_string()).output().unwrap();
+                if killed.status.success() {
+                    through += at;
+                    break;
+                }
+                let output = pontoon.attempt("restore");
+                let said = String::from_utf8_lossy(&output.stderr).into_owned();
+                assert!(output.status.success() && !said.contains("cannot"), "{damage} killed at {at}:\n{said}");
+                assert_eq!(pontoon.run("restore"), "everything is as it should be", "{damage} killed at {at}");
+                let changes = before.changes(&state(&host));
+                let same = |line: &str| !line.starts_with("  ") || line.contains("ifindex");
+                assert!(changes.lines().all(same), "{damage} killed at {at}:\n{changes}");
+                assert!(at < 100, "{damage}: never through");
+            }
+        }
+        assert!(through > 30, "{through}");
+        all_works(&host, &pontoon, "in the end");
+    }
+
+    fn what_is_not_ours_stays(host: Host) {
+        let pontoon = host_with_networks(&host);
+        // Somebody else's in our table, and on our bridge.
+        host.sh("nft add table ip theirs; nft add chain inet pontoon own; nft add rule inet pontoon own accept
+            nft add set inet pontoon ownset '{ type ipv4_addr; }'; nft add rule inet pontoon user-forward jump own
+            nft add element inet pontoon bridges '{ eth7 comment \"mine\" }'
+            ip address add 10.9.0.1/24 dev blue0; ip link add theirs0 type veth peer name theirs1; ip link set theirs0 master blue0
+            ip route add 10.8.0.0/24 dev blue0");
+        assert_eq!(pontoon.run("restore"), "everything is as it should be");
+        let theirs = || host.sh("nft list chain inet pontoon own; nft list set inet pontoon ownset; nft list table ip theirs
+            nft list chain inet pontoon user-forward; nft list set inet pontoon bridges | grep mine
+            ip -o address show dev blue0 | grep -c 10.9.0.1; ip -o link show theirs0 | grep -c 'master blue0'; ip route show 10.8.0.0/24");
+        let before = theirs();
+        host.sh("nft flush chain inet pontoon forward; nft flush set inet pontoon hairpin; ip address delete 10.1.0.1/24 dev blue0");
+        assert!(pontoon.run("restore").contains("10.1.0.1/24"));
+        assert_eq!(theirs(), before);
+        // Under the name of ours.
+        host.sh("ip link delete red0; ip link add red0 type bridge");
+        let output = pontoon.attempt("restore");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success() && said.contains("`red0`") && said.contains("somebody else's"), "{said}");
+        assert_eq!(host.sh("ip -o -4 address show dev red0"), "");
+    }
 }

@@ -11,6 +11,7 @@ use std::time::SystemTime;
 use clap::Args;
 use pontoon_engine::recover;
 use pontoon_engine::report::Reader;
+use pontoon_engine::root::Daemon;
 use pontoon_engine::{Engine, Mode, Outcome, Root};
 use pontoon_plan::Plan;
 
@@ -81,7 +82,7 @@ impl Global {
             None => Root::host(),
         };
         // This program, also where its file was replaced meanwhile.
-        root.daemon = Some("/proc/self/exe".into());
+        root.daemon = Daemon::Start("/proc/self/exe".into());
         Ok(root)
     }
 

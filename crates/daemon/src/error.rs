@@ -35,6 +35,9 @@ pub enum DaemonError {
     /// The host cannot be watched.
     #[error(transparent)]
     Watch(#[from] WatchError),
+    /// There is no thread for it.
+    #[error("could not start a thread")]
+    Thread(#[source] std::io::Error),
     /// Figures cannot be served.
     #[error(transparent)]
     Figures(#[from] HttpError),
@@ -59,6 +62,7 @@ impl Diagnose for DaemonError {
             Self::Names(error) => error.code(),
             Self::Activation(error) => error.code(),
             Self::Watch(_) => "watch-not-started",
+            Self::Thread(_) => "daemon-thread",
             Self::Figures(error) => error.code(),
             Self::Wait { .. } => "daemon-wait",
         }
@@ -73,7 +77,7 @@ impl Diagnose for DaemonError {
             Self::Names(error) => error.hint(),
             Self::Activation(error) => error.hint(),
             Self::Figures(error) => error.hint(),
-            Self::Watch(_) | Self::Wait { .. } => None,
+            Self::Watch(_) | Self::Thread(_) | Self::Wait { .. } => None,
         }
     }
 }

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use pontoon_engine::drift::{Code, Done, Repair, not_repaired};
 use pontoon_engine::event::EventLog;
 use pontoon_engine::notice::{self, Answer, Request};
-use pontoon_engine::{Engine, Mode, Root, drift};
+use pontoon_engine::{Engine, Mode, Root, drift, root as engine};
 use pontoon_kernel::control::{Conversation, Listener};
 use pontoon_kernel::signal::Signals;
+use pontoon_model::diagnose::with_causes;
 use pontoon_model::event::Action;
 use pontoon_model::op::{LinkOp, Op};
 use pontoon_model::{IfName, News};
@@ -45,6 +46,11 @@ pub fn run(root: &Root, options: &Options) -> Result<(), DaemonError> {
     // Started from `/proc/self/exe`, it would be called that.
     rustix::thread::set_name(c"pontoon").map_err(wait("name the process"))?;
     let signals = Signals::block(TERMINATE.into_iter().chain([HANGUP])).map_err(wait("block signals"))?;
+    let mut root = root.clone();
+    root.daemon = engine::Daemon::Itself;
+    let root = &root;
+    // Before anything is opened: whether that is allowed, and what killed commands left.
+    drop(Engine::open(root.clone(), Mode::Apply)?);
     let store = Store::open(&root.dirs)?;
     let (listener, given_by_systemd) = listener(root)?;
     if let Some(group) = options.group {
@@ -54,10 +60,6 @@ pub fn run(root: &Root, options: &Options) -> Result<(), DaemonError> {
         // In a container, or another's user namespace, there may be less to give up than that takes.
         warn!("privileges that are not needed could not be given up: {error}");
     }
-    if options.idle.is_none() {
-        let restored = Engine::open(root.clone(), Mode::Apply)?.restore()?;
-        restored.value.networks.iter().for_each(|network| info!("network {network} is there again"));
-    }
     let server = Arc::new(dns::Server::start(dns::Options::default())?);
     let inbox = Inbox::open().map_err(wait("open an eventfd"))?;
     let watch = Watch::start(root.clone(), watch::Options { repair: options.repair }, inbox.sender())?;
@@ -66,6 +68,9 @@ pub fn run(root: &Root, options: &Options) -> Result<(), DaemonError> {
         figures::serve(address, root, Arc::clone(&server), Arc::clone(&counters), Arc::clone(&problems))
     });
     let figures = figures.transpose()?;
+    if options.idle.is_none() {
+        restore(root)?;
+    }
     let mut daemon = Daemon {
         names: Names::open(store, server)?,
         inbox,
@@ -95,6 +100,23 @@ pub fn run(root: &Root, options: &Options) -> Result<(), DaemonError> {
     // Whoever asked for the end sees that it has come.
     desk.close(given_by_systemd);
     ended
+}
+
+/// Makes what is defined and not there, as after a boot: beside the main thread, which those are waiting for who hold the
+/// lock that this takes.
+fn restore(root: &Root) -> Result<(), DaemonError> {
+    let root = root.clone();
+    let restore = move || {
+        let restored = Engine::open(root, Mode::Apply).and_then(|mut engine| engine.restore());
+        match restored {
+            Ok(restored) => {
+                restored.value.networks.iter().for_each(|network| info!("network {network} is there again"));
+            }
+            Err(error) => error!("networks could not be restored: {}", with_causes(&error)),
+        }
+    };
+    let thread = std::thread::Builder::new().name("pontoon-restore".to_owned()).spawn(restore);
+    thread.map(drop).map_err(DaemonError::Thread)
 }
 
 /// The socket: one that was handed over, as systemd and commands do, or a new one.
@@ -207,7 +229,7 @@ impl Daemon {
             Report::Missed => {
                 warn!("more happened on the host than could be followed: all is looked at again")
             }
-            Report::Failed(error) => error!("the host could not be looked at: {error}"),
+            Report::Failed(error) => error!("the host could not be looked at: {}", with_causes(&error)),
             Report::LinkGone { name, endpoint } => {
                 debug!("link {name} of endpoint {} is gone", endpoint.short());
                 self.link(&name, false)?;

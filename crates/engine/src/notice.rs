@@ -14,6 +14,7 @@ use pontoon_model::diagnose::as_warning;
 use pontoon_model::{NetworkId, SandboxId};
 use pontoon_store::{StoreError, Subject, Tx};
 
+use crate::root::Daemon;
 use crate::{Engine, EngineError, Mode, Root};
 
 /// How long a daemon may take to answer. One that was just started reads the whole state first.
@@ -94,15 +95,18 @@ impl Engine {
 
     /// Tells the daemon, if one runs; `needed`, one is started, but not for a network that nobody is on.
     pub(crate) fn notify(&mut self, notices: Vec<Notice>, needed: bool) {
-        if notices.is_empty() {
+        if notices.is_empty() || self.root.daemon == Daemon::Itself {
             return;
         }
         let needed = needed && notices.iter().any(|notice| matches!(notice, Notice::Member(_)));
         let request = Request::Heed(notices);
         let answered = match ask(&self.root, &request) {
             Err(EngineError::Control(error)) if error.is_nobody() || error.is_gone() => {
-                let Some(program) = self.root.daemon.clone().filter(|_| needed) else { return };
-                start(&self.root, &program).and_then(|()| ask(&self.root, &request))
+                let Daemon::Start(program) = &self.root.daemon else { return };
+                if !needed {
+                    return;
+                }
+                start(&self.root, program).and_then(|()| ask(&self.root, &request))
             }
             answered => answered,
         };

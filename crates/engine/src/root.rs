@@ -14,6 +14,18 @@ use crate::error::EngineError;
 /// The configuration file of the default instance, and of others that have none.
 const CONFIG: &str = "/etc/pontoon/config.toml";
 
+/// What a process does about the daemon.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Daemon {
+    /// Tells it of changes, if one runs.
+    #[default]
+    Tell,
+    /// Starts this program as the daemon where a network needs names and none runs.
+    Start(PathBuf),
+    /// It is the daemon.
+    Itself,
+}
+
 /// The places of one instance.
 #[derive(Debug, Clone)]
 pub struct Root {
@@ -23,9 +35,8 @@ pub struct Root {
     pub instance: Instance,
     /// The folder that `--root` named.
     pub given: Option<PathBuf>,
-    /// The program to start as the daemon where a network needs names and none runs; without one, the caller looks after
-    /// that.
-    pub daemon: Option<PathBuf>,
+    /// What is done about the daemon.
+    pub daemon: Daemon,
     config: PathBuf,
 }
 
@@ -33,7 +44,7 @@ impl Root {
     /// The default instance: `/var/lib/pontoon` and `/run/pontoon`.
     pub fn host() -> Self {
         let dirs = Dirs { lib: "/var/lib/pontoon".into(), run: "/run/pontoon".into() };
-        Self { dirs, instance: Instance::host(), given: None, daemon: None, config: CONFIG.into() }
+        Self { dirs, instance: Instance::host(), given: None, daemon: Daemon::Tell, config: CONFIG.into() }
     }
 
     /// An instance with all of its state in `folder`, which need not exist.
@@ -52,7 +63,7 @@ impl Root {
         let instance = Instance::with_root(&folder.to_string_lossy());
         let own = folder.join("config.toml");
         let config = if own.exists() { own } else { CONFIG.into() };
-        Ok(Self { dirs, instance, given: Some(folder), daemon: None, config })
+        Ok(Self { dirs, instance, given: Some(folder), daemon: Daemon::Tell, config })
     }
 
     /// The folder for what a container writes and what is kept about it.

@@ -14,7 +14,7 @@ use super::keeper::stay_behind;
 /// The descriptor of the first socket that a service is given. Source: sd_listen_fds(3).
 const FIRST: i32 = 3;
 
-/// Starts `program` with `socket`, in a session of its own, and returns when it runs. What it says goes to `log`, which
+/// Starts `program` with `socket`, in a session of its own and at `/`, and returns when it runs. What it says goes to `log`, which
 /// is made anew.
 ///
 /// The socket is given as systemd gives it: as descriptor 3, with `LISTEN_FDS` and `LISTEN_PID` in the environment.
@@ -55,6 +55,7 @@ pub fn start_service(
 
 fn hand_over(socket: &OwnedFd, log: &OwnedFd) -> rustix::io::Result<()> {
     rustix::stdio::dup2_stderr(log)?;
+    rustix::process::chdir("/")?;
     // Aside first: it may have the very number that it is to get, and would then be closed by exec.
     let aside = rustix::io::fcntl_dupfd_cloexec(socket, FIRST + 1)?;
     fork::install(aside.as_fd(), FIRST)?;
@@ -63,9 +64,11 @@ fn hand_over(socket: &OwnedFd, log: &OwnedFd) -> rustix::io::Result<()> {
     Ok(())
 }
 
-/// The caller's, but for what says where a socket is.
+/// The caller's, but for what says where a socket is, and what is about the caller alone.
 fn environment() -> Vec<CString> {
-    let others = std::env::vars_os().filter(|(name, _)| !name.as_bytes().starts_with(b"LISTEN_"));
+    let about_it =
+        |name: &[u8]| [&b"LISTEN_"[..], b"PONTOON_TEST_"].iter().any(|start| name.starts_with(start));
+    let others = std::env::vars_os().filter(|(name, _)| !about_it(name.as_bytes()));
     let given = [("LISTEN_FDS", "1".to_owned()), ("LISTEN_PID", std::process::id().to_string())];
     let given = given.into_iter().map(|(name, value)| (name.into(), value.into()));
     let joined = others.chain(given).filter_map(|(mut name, value): (OsString, OsString)| {

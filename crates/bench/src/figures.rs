@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::process::Command;
 
+use clap::ValueEnum;
+
 use crate::attach::{Attach as _, Cold, InProcess};
 use crate::burst;
 use crate::connections::{self, Connections};
@@ -18,7 +20,30 @@ use crate::program::{self, TRUE};
 use crate::samples::Samples;
 use crate::scale::Scale;
 
-/// Everything that was measured.
+/// A part of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Part {
+    /// How long the program takes to start, and its memory
+    Start,
+    /// Many cold commands at once
+    AtOnce,
+    /// First packets
+    Packets,
+    /// Attaches that publish ports
+    Ports,
+    /// One more port beside others
+    OneMore,
+    /// Connections through published ports
+    Connections,
+    /// Streams and requests
+    Traffic,
+    /// Attaches and detaches beside the number of endpoints
+    Endpoints,
+    /// What makes the floor grow; with the endpoints
+    Growth,
+}
+
+/// What was measured: of parts that were left out, nothing.
 #[derive(Debug)]
 pub(crate) struct Figures {
     /// On what.
@@ -28,15 +53,11 @@ pub(crate) struct Figures {
     /// Costs beside the number of endpoints.
     pub(crate) levels: Vec<Level>,
     /// The wall time of many cold commands at once.
-    pub(crate) at_once: Samples,
+    pub(crate) at_once: Option<Samples>,
     /// First packets.
     pub(crate) packets: Vec<First>,
-    /// The command's resident memory in KiB.
-    pub(crate) memory: u64,
-    /// `pontoon --version`.
-    pub(crate) version: Samples,
-    /// The do-nothing command, measured in turns with it.
-    pub(crate) nothing: Samples,
+    /// The program's start.
+    pub(crate) start: Option<Start>,
     /// What makes the floor grow.
     pub(crate) growth: Vec<Switched>,
     /// Attaches with published ports and without.
@@ -46,60 +67,91 @@ pub(crate) struct Figures {
     /// The wall time of many cold commands that publish ports, at once.
     pub(crate) at_once_publishing: Option<Samples>,
     /// Connections through published ports.
-    pub(crate) connections: Connections,
+    pub(crate) connections: Option<Connections>,
     /// Streams and requests.
     pub(crate) passages: Vec<Passage>,
 }
 
-/// Measures everything, on the throw-away host that this process is in.
-pub(crate) fn measure(scale: &Scale, quick: bool) -> Result<Figures, BenchError> {
+/// What it costs to start the program.
+#[derive(Debug)]
+pub(crate) struct Start {
+    /// `pontoon --version`.
+    pub(crate) version: Samples,
+    /// The do-nothing command, measured in turns with it.
+    pub(crate) nothing: Samples,
+    /// The command's resident memory in KiB.
+    pub(crate) memory: u64,
+}
+
+/// Measures `parts`, all if there are none, on the throw-away host that this process is in.
+pub(crate) fn measure(scale: &Scale, quick: bool, parts: &[Part]) -> Result<Figures, BenchError> {
     let pontoon = program::pontoon()?;
-    let step = |what: &str| eprintln!("measuring {what}");
-    step("`pontoon --version`");
-    let (version, nothing) = start_up(&pontoon, scale)?;
-    step("memory");
-    let memory = memory(&pontoon)?;
-    step("many at once");
-    let at_once = burst::all_at_once(scale.rounds)?;
-    step("first packets");
-    let packets = packet::measure(scale)?;
-    step("attaches that publish ports");
-    let along = ports::attach(scale)?;
-    step("one more port");
-    let one_more = ports::one_more(scale)?;
-    step("connections");
-    let connections = connections::measure(scale)?;
-    step("streams and requests");
-    let passages = path::measure(scale)?;
-    let mut site = Site::new()?;
-    let mut levels = Vec::new();
-    let mut at_once_publishing = None;
-    for count in scale.endpoints {
-        step(&format!("with {count} endpoints"));
-        site.fill(*count)?;
-        levels.push(site.measure(scale)?);
-        if *count == scale.crowd {
-            at_once_publishing = Some(site.at_once_publishing(scale.crowd_rounds)?);
+    let wanted = |part: Part| parts.is_empty() || parts.contains(&part);
+    let step = |part: Part, what: &str| {
+        let wanted = wanted(part);
+        if wanted {
+            eprintln!("measuring {what}");
         }
-    }
-    step("what makes the floor grow");
-    let growth = growth::measure(&mut site)?;
-    Ok(Figures {
+        wanted
+    };
+    let mut figures = Figures {
         machine: Machine::here(),
         quick,
-        levels,
-        at_once,
-        packets,
-        memory,
-        version,
-        nothing,
-        growth,
-        along,
-        one_more,
-        at_once_publishing,
-        connections,
-        passages,
-    })
+        levels: Vec::new(),
+        at_once: None,
+        packets: Vec::new(),
+        start: None,
+        growth: Vec::new(),
+        along: Vec::new(),
+        one_more: Vec::new(),
+        at_once_publishing: None,
+        connections: None,
+        passages: Vec::new(),
+    };
+    if step(Part::Start, "`pontoon --version` and memory") {
+        let (version, nothing) = start_up(&pontoon, scale)?;
+        figures.start = Some(Start { version, nothing, memory: memory(&pontoon)? });
+    }
+    if step(Part::AtOnce, "many at once") {
+        figures.at_once = Some(burst::all_at_once(scale.rounds)?);
+    }
+    if step(Part::Packets, "first packets") {
+        figures.packets = packet::measure(scale)?;
+    }
+    if step(Part::Ports, "attaches that publish ports") {
+        figures.along = ports::attach(scale)?;
+    }
+    if step(Part::OneMore, "one more port") {
+        figures.one_more = ports::one_more(scale)?;
+    }
+    if step(Part::Connections, "connections") {
+        figures.connections = Some(connections::measure(scale)?);
+    }
+    if step(Part::Traffic, "streams and requests") {
+        figures.passages = path::measure(scale)?;
+    }
+    let growth = wanted(Part::Growth);
+    if step(Part::Endpoints, "beside endpoints") || growth {
+        levels(scale, growth, &mut figures)?;
+    }
+    Ok(figures)
+}
+
+fn levels(scale: &Scale, growth: bool, figures: &mut Figures) -> Result<(), BenchError> {
+    let mut site = Site::new()?;
+    for count in scale.endpoints {
+        eprintln!("measuring with {count} endpoints");
+        site.fill(*count)?;
+        figures.levels.push(site.measure(scale)?);
+        if *count == scale.crowd {
+            figures.at_once_publishing = Some(site.at_once_publishing(scale.crowd_rounds)?);
+        }
+    }
+    if growth {
+        eprintln!("measuring what makes the floor grow");
+        figures.growth = growth::measure(&mut site)?;
+    }
+    Ok(())
 }
 
 fn start_up(pontoon: &std::path::Path, scale: &Scale) -> Result<(Samples, Samples), BenchError> {

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::connections::FEW;
-use crate::figures::Figures;
+use crate::connections::{Connections, FEW};
+use crate::figures::{Figures, Start};
 use crate::level::Level;
 use crate::packet::LIMIT;
 use crate::path::{Passage, Way};
@@ -51,18 +51,19 @@ pub(crate) fn all(figures: &Figures) -> Vec<Goal> {
     let levels = &figures.levels;
     let mut goals: Vec<Goal> = levels.iter().flat_map(engine).collect();
     goals.extend(levels.iter().map(cold));
-    goals.push(at_once(figures));
+    goals.extend(figures.at_once.as_ref().map(at_once));
     goals.extend(figures.packets.iter().map(|first| Goal {
         what: format!("first packet: {}", first.what),
         goal: format!("all under {}", time(LIMIT)),
         measured: format!("{} of {}", first.times.under(LIMIT), first.times.count()),
         met: first.times.under(LIMIT) == first.times.count(),
     }));
-    goals.push(memory(figures.memory));
-    goals.push(version(figures));
+    if let Some(start) = &figures.start {
+        goals.extend([memory(start.memory), version(start)]);
+    }
     goals.extend(along(&figures.along));
     goals.extend(one_more(&figures.one_more));
-    goals.push(connections(figures));
+    goals.extend(figures.connections.as_ref().map(connections));
     goals.extend(at_once_publishing(figures));
     goals.extend(figures.passages.iter().map(passage));
     goals
@@ -104,11 +105,11 @@ fn factor(what: String, base: &str, limit: f64, value: &Samples, than: &Samples)
     }
 }
 
-fn connections(figures: &Figures) -> Goal {
-    let [few, many] = &figures.connections.pontoon;
+fn connections(measured: &Connections) -> Goal {
+    let [few, many] = &measured.pontoon;
     let share = many.over(few).median();
     Goal {
-        what: format!("connections by a published port, of {}", figures.connections.many),
+        what: format!("connections by a published port, of {}", measured.many),
         goal: format!("≥ {CONNECTIONS_SHARE} × of {FEW} = {:.0}/s", CONNECTIONS_SHARE * few.median()),
         measured: format!("{:.0}/s = {share:.2} ×", many.median()),
         met: share >= CONNECTIONS_SHARE,
@@ -178,8 +179,7 @@ fn cold(level: &Level) -> Goal {
     }
 }
 
-fn at_once(figures: &Figures) -> Goal {
-    let wall = &figures.at_once;
+fn at_once(wall: &Samples) -> Goal {
     Goal {
         what: format!("{AT_ONCE} cold commands at once"),
         goal: format!("all succeed, no address twice, ≤ {}", time(AT_ONCE_LIMIT)),
@@ -197,8 +197,8 @@ fn memory(kib: u64) -> Goal {
     }
 }
 
-fn version(figures: &Figures) -> Goal {
-    let (nothing, version) = (figures.nothing.median(), figures.version.median());
+fn version(start: &Start) -> Goal {
+    let (nothing, version) = (start.nothing.median(), start.version.median());
     Goal {
         what: "`pontoon --version`".into(),
         goal: format!("≤ {VERSION_FACTOR} × `/bin/true` = {}", time(VERSION_FACTOR * nothing)),

@@ -38,6 +38,7 @@ use clap::{Parser, Subcommand};
 use pontoon_kernel::lab;
 
 use error::BenchError;
+use figures::Part;
 use scale::Scale;
 use worker::Way;
 
@@ -52,6 +53,9 @@ struct Arguments {
     /// Put the report into this page, in place of the one that is there.
     #[arg(long, value_name = "FILE")]
     markdown: Option<PathBuf>,
+    /// Measure this part alone, and those of further `--only`.
+    #[arg(long, value_name = "PART", conflicts_with = "markdown")]
+    only: Vec<Part>,
     #[command(subcommand)]
     inside: Option<Inside>,
 }
@@ -75,7 +79,7 @@ enum Inside {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match arguments.inside {
-        None => outside(arguments.quick, arguments.markdown.as_deref()),
+        None => outside(arguments.quick, arguments.markdown.as_deref(), &arguments.only),
         Some(inside) => inside.run().map(|()| ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|error| {
@@ -96,11 +100,11 @@ impl Inside {
 }
 
 /// Makes the host and measures in it.
-fn outside(quick: bool, page: Option<&Path>) -> Result<ExitCode, BenchError> {
+fn outside(quick: bool, page: Option<&Path>, only: &[Part]) -> Result<ExitCode, BenchError> {
     program::pontoon()?;
     // Opened here: the host's file system is a little different.
     let page = page.map(Page::open).transpose()?;
-    let status = lab::run(&lab::Options::default(), move || match inside(quick, page) {
+    let status = lab::run(&lab::Options::default(), move || match inside(quick, page, only) {
         Ok(()) => 0,
         Err(error) => {
             error.tell();
@@ -110,9 +114,9 @@ fn outside(quick: bool, page: Option<&Path>) -> Result<ExitCode, BenchError> {
     Ok(ExitCode::from(u8::try_from(status.code()).unwrap_or(1)))
 }
 
-fn inside(quick: bool, page: Option<Page>) -> Result<(), BenchError> {
+fn inside(quick: bool, page: Option<Page>, only: &[Part]) -> Result<(), BenchError> {
     let scale = if quick { Scale::QUICK } else { Scale::FULL };
-    let report = report::write(&figures::measure(&scale, quick)?);
+    let report = report::write(&figures::measure(&scale, quick, only)?);
     print!("{report}");
     page.map_or(Ok(()), |page| page.put(&report))
 }

@@ -78,6 +78,9 @@ fn goals(text: &mut String, figures: &Figures) -> fmt::Result {
 }
 
 fn levels(text: &mut String, figures: &Figures) -> fmt::Result {
+    if figures.levels.is_empty() {
+        return Ok(());
+    }
     writeln!(text, "## One after the other\n")?;
     writeln!(
         text,
@@ -121,6 +124,9 @@ fn detach_row(level: &Level) -> Vec<String> {
 }
 
 fn bursts(text: &mut String, figures: &Figures) -> fmt::Result {
+    if figures.levels.is_empty() {
+        return Ok(());
+    }
     writeln!(text, "## {WORKERS} at once\n")?;
     writeln!(
         text,
@@ -140,6 +146,9 @@ fn bursts(text: &mut String, figures: &Figures) -> fmt::Result {
 }
 
 fn parts(text: &mut String, figures: &Figures) -> fmt::Result {
+    if figures.levels.is_empty() {
+        return Ok(());
+    }
     writeln!(text, "## Parts of the floor\n")?;
     let counts = figures.levels.iter().map(|level| format!("{} endpoints", level.endpoints));
     let heads: Vec<String> = std::iter::once(String::new()).chain(counts).collect();
@@ -152,7 +161,7 @@ fn parts(text: &mut String, figures: &Figures) -> fmt::Result {
 }
 
 fn at_once(text: &mut String, figures: &Figures) -> fmt::Result {
-    let wall = &figures.at_once;
+    let Some(wall) = &figures.at_once else { return Ok(()) };
     writeln!(text, "## {AT_ONCE} at once\n")?;
     writeln!(
         text,
@@ -165,6 +174,9 @@ fn at_once(text: &mut String, figures: &Figures) -> fmt::Result {
 }
 
 fn packets(text: &mut String, figures: &Figures) -> fmt::Result {
+    if figures.packets.is_empty() {
+        return Ok(());
+    }
     writeln!(text, "## First packet\n")?;
     writeln!(
         text,
@@ -181,20 +193,24 @@ fn packets(text: &mut String, figures: &Figures) -> fmt::Result {
 }
 
 fn start_up(text: &mut String, figures: &Figures) -> fmt::Result {
+    let Some(start) = &figures.start else { return Ok(()) };
     writeln!(text, "## Start and memory\n")?;
     writeln!(
         text,
         "`pontoon --version` takes {}, `/bin/true` {} (99th percentiles {} and {}). A cold `network connect` has at \
          most {:.1} MiB resident.\n",
-        time(figures.version.median()),
-        time(figures.nothing.median()),
-        time(figures.version.p99()),
-        time(figures.nothing.p99()),
-        figures.memory as f64 / 1024.0
+        time(start.version.median()),
+        time(start.nothing.median()),
+        time(start.version.p99()),
+        time(start.nothing.p99()),
+        start.memory as f64 / 1024.0
     )
 }
 
 fn growth(text: &mut String, figures: &Figures) -> fmt::Result {
+    if figures.growth.is_empty() {
+        return Ok(());
+    }
     let count = figures.levels.iter().map(|level| level.endpoints).max().unwrap_or(0);
     writeln!(text, "## What makes the floor grow\n")?;
     writeln!(

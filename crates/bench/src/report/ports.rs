@@ -17,6 +17,9 @@ pub(super) const SECTIONS: [fn(&mut String, &Figures) -> fmt::Result; 5] =
     [along, one_more, at_once, connections, passages];
 
 fn along(text: &mut String, figures: &Figures) -> fmt::Result {
+    if figures.along.is_empty() {
+        return Ok(());
+    }
     writeln!(text, "## Attaches that publish ports\n")?;
     writeln!(
         text,
@@ -46,6 +49,9 @@ fn times(samples: &Samples, base: Option<&Samples>) -> String {
 }
 
 fn one_more(text: &mut String, figures: &Figures) -> fmt::Result {
+    if figures.one_more.is_empty() {
+        return Ok(());
+    }
     writeln!(text, "## One more port\n")?;
     writeln!(
         text,
@@ -83,7 +89,7 @@ fn at_once(text: &mut String, figures: &Figures) -> fmt::Result {
 }
 
 fn connections(text: &mut String, figures: &Figures) -> fmt::Result {
-    let measured = &figures.connections;
+    let Some(measured) = &figures.connections else { return Ok(()) };
     let many = measured.many;
     writeln!(text, "## Connections\n")?;
     writeln!(
@@ -109,6 +115,9 @@ fn connections(text: &mut String, figures: &Figures) -> fmt::Result {
 }
 
 fn passages(text: &mut String, figures: &Figures) -> fmt::Result {
+    if figures.passages.is_empty() {
+        return Ok(());
+    }
     writeln!(text, "## Streams and requests\n")?;
     writeln!(
         text,

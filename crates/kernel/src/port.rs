@@ -153,8 +153,9 @@ impl Prober {
 
     /// The ports of `ports` that are not free.
     ///
-    /// Of many ports, only those are tried that a socket waits on or just has, as the kernel tells in one answer: three
-    /// system calls for each take longer. One that is merely used by a connection is free then.
+    /// Of many ports, only those are tried that a socket waits on, as the kernel tells in one answer: three system calls
+    /// for each take longer. One of TCP that is merely used by a connection, or by a socket that does not listen yet, is
+    /// free then.
     ///
     /// # Errors
     ///

@@ -80,11 +80,14 @@ pub fn holders(address: Option<IpAddr>, protocol: Protocol, port: u16) -> Result
     Ok(Vec::new())
 }
 
-/// The ports of a range that sockets wait on or just have, at whatever address; `None` where the kernel does not tell.
+/// The ports of a range that sockets wait on, at whatever address; `None` where the kernel does not tell.
+///
+/// To ask for sockets that just have a port, too, would take ten times as long: the kernel then goes through the tables
+/// of all ports and of all connections (`tcp_diag_dump()` in net/ipv4/tcp_diag.c), 0.3 ms for either family.
 pub(super) fn suspects(protocol: Protocol, ports: RangeInclusive<u16>) -> Option<BTreeSet<u16>> {
     let states = match protocol {
         Protocol::Udp => States::ALL,
-        Protocol::Tcp => States::of(&[State::Listen, State::Close, State::BoundInactive]),
+        Protocol::Tcp => States::of(&[State::Listen]),
         Protocol::Sctp => return None,
     };
     let mut socket = Socket::open(socket::Protocol::SockDiag).ok()?;

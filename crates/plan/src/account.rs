@@ -1,8 +1,11 @@
 //! Accounts of published ports: what went to a container's port and what came from it, counted by elements of sets.
 //!
-//! The elements come and go with the published port, in the same transactions: packets only count. (If they made the
-//! elements, the last packets of a connection would make those of a port that was withdrawn, and whoever else
-//! translates on this host would fill the sets.)
+//! An account begins with the first packet that there is for it, which makes its element: to publish a port takes one
+//! element for each family, and no account is paid for that nobody uses. Packets make accounts of published ports alone:
+//! what goes in has one from the first packet of a connection that was translated to a container with published ports
+//! ([`begin`]), what comes back where what goes in has one. So the last packets of a connection leave nothing behind when
+//! its port was withdrawn, and its account with it. (Whoever translates to such a container himself makes accounts for
+//! that, too. Nobody asks for them, and there is an end to the room for them: [`ROOM`].)
 //!
 //! Nothing but packets of translated connections gets beyond the first test. Where a network is routed nothing is
 //! translated: what enters it is counted where it is let in, and its answers by a chain that no other network's
@@ -13,7 +16,9 @@ use std::net::{IpAddr, SocketAddr};
 use pontoon_model::Publication;
 use pontoon_model::option::GatewayMode;
 use pontoon_model::publish::Protocol;
-use pontoon_nft::syntax::{CtField, DataType, Element, Key, Match, Rule, Set, Statement, Value, Verdict};
+use pontoon_nft::syntax::{
+    CtField, DataType, Element, Key, Match, Rule, Set, SetOp, SetUpdate, Statement, Value, Verdict,
+};
 
 use crate::publish::{Landing, Published, value};
 use crate::ruleset::name;
@@ -21,6 +26,9 @@ use crate::ruleset::name;
 /// `ct direction`: with the first packet, and against it.
 const ORIGINAL: Value = Value::CtDir(0);
 const REPLY: Value = Value::CtDir(1);
+
+/// How many accounts of one kind there may be: the ports of an address.
+const ROOM: u32 = 65_535;
 
 /// A container's port that is published, and where it is counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,16 +96,21 @@ pub(crate) fn accounts_at(landing: Landing<'_>, ports: &[Publication]) -> Vec<Ac
     all
 }
 
+/// Whether packets make the elements of a set.
+pub(crate) fn begins_by_itself(set: &str) -> bool {
+    [name::SERVED4, name::SERVED6, name::ANSWERED4, name::ANSWERED6].contains(&set)
+}
+
 /// The sets.
 pub(crate) fn sets() -> [Set; 4] {
     use DataType::{InetProto, InetService, Ipv4Addr, Ipv6Addr};
     let (v4, v6) = ([Ipv4Addr, InetProto, InetService], [Ipv6Addr, InetProto, InetService]);
     let (to, from) = ("what went to published ports", "what came from published ports");
     [
-        Set::new(name::SERVED4, v4).counted().comment(to),
-        Set::new(name::SERVED6, v6).counted().comment(to),
-        Set::new(name::ANSWERED4, v4).counted().comment(from),
-        Set::new(name::ANSWERED6, v6).counted().comment(from),
+        Set::new(name::SERVED4, v4).dynamic(ROOM).counted().comment(to),
+        Set::new(name::SERVED6, v6).dynamic(ROOM).counted().comment(to),
+        Set::new(name::ANSWERED4, v4).dynamic(ROOM).counted().comment(from),
+        Set::new(name::ANSWERED6, v6).dynamic(ROOM).counted().comment(from),
     ]
 }
 
@@ -117,9 +130,34 @@ pub(crate) fn from_host() -> Vec<Rule> {
     vec![Rule::new([translated(), goes(ORIGINAL), jump(name::SERVED)])]
 }
 
-/// Both ways of a translated connection.
+/// Both ways of a translated connection. What is known of one that was let in saves its packets the maps.
 pub(crate) fn account() -> Vec<Rule> {
-    vec![Rule::new([goes(ORIGINAL), jump(name::SERVED)]), Rule::new([goes(REPLY), jump(name::ANSWERED)])]
+    let known = Match::is(Key::Ct(CtField::State), Value::ESTABLISHED_RELATED);
+    vec![
+        Rule::new([goes(ORIGINAL), jump(name::SERVED)]),
+        Rule::new([goes(REPLY), jump(name::ANSWERED)]),
+        Rule::new([known, Statement::Verdict(Verdict::Goto(name::KNOWN.to_owned()))]),
+    ]
+}
+
+/// What was let in before.
+pub(crate) fn known() -> Vec<Rule> {
+    vec![Rule::new([jump(name::USER_FORWARD)]), Rule::new([Statement::Verdict(Verdict::Accept)])]
+}
+
+/// The first packet of a translated connection begins what goes in, if nothing has yet: where it passed `served`, it was
+/// not counted then. (A lookup of what is *not* there counts nothing.)
+pub(crate) fn begin() -> [Rule; 2] {
+    let begin = |daddr: Key, publishing: &str, set: &str| {
+        let key = [daddr, Key::L4PROTO, Key::TH_DPORT];
+        Rule::new([
+            translated(),
+            Match::is_in([daddr, daddr], publishing),
+            Match::is_not_in(key, set),
+            SetUpdate::new(SetOp::Add, set, key).into(),
+        ])
+    };
+    [begin(Key::IP_DADDR, name::SELF4, name::SERVED4), begin(Key::IP6_DADDR, name::SELF6, name::SERVED6)]
 }
 
 /// That an element is found counts the packet.
@@ -127,11 +165,22 @@ pub(crate) fn served() -> Vec<Rule> {
     vec![Rule::new([to(Key::IP_DADDR, name::SERVED4)]), Rule::new([to(Key::IP6_DADDR, name::SERVED6)])]
 }
 
-/// What came from published ports.
+/// What came from published ports: the first packet begins it.
 pub(crate) fn answered() -> Vec<Rule> {
+    let end = || Statement::Verdict(Verdict::Return);
+    let known = |saddr, set| Rule::new([from(saddr, set), end()]);
+    let unpublished = |saddr: Key, sets: [&str; 2]| {
+        let [translated, routed] = sets.map(|set| Match::is_not_in(source(saddr), set));
+        Rule::new([translated, routed, end()])
+    };
+    let begin = |saddr, set| Rule::new([SetUpdate::new(SetOp::Add, set, source(saddr)).into()]);
     vec![
-        Rule::new([from(Key::IP_SADDR, name::ANSWERED4)]),
-        Rule::new([from(Key::IP6_SADDR, name::ANSWERED6)]),
+        known(Key::IP_SADDR, name::ANSWERED4),
+        known(Key::IP6_SADDR, name::ANSWERED6),
+        unpublished(Key::IP_SADDR, [name::SERVED4, name::OPEN4]),
+        unpublished(Key::IP6_SADDR, [name::SERVED6, name::OPEN6]),
+        begin(Key::IP_SADDR, name::ANSWERED4),
+        begin(Key::IP6_SADDR, name::ANSWERED6),
     ]
 }
 
@@ -169,5 +218,9 @@ fn to(address: Key, set: &str) -> Statement {
 }
 
 fn from(address: Key, set: &str) -> Statement {
-    Match::is_in([address, Key::L4PROTO, Key::TH_SPORT], set)
+    Match::is_in(source(address), set)
+}
+
+fn source(address: Key) -> [Key; 3] {
+    [address, Key::L4PROTO, Key::TH_SPORT]
 }

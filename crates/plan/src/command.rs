@@ -13,6 +13,7 @@ use pontoon_model::op::{
 use pontoon_model::{IfName, Mac};
 use pontoon_nft::syntax::{Command, shell_command};
 
+use crate::account::begins_by_itself;
 use crate::{Plan, guest};
 
 /// The protocol that routes of ours carry: `pontoon_netlink::PROTOCOL`.
@@ -282,16 +283,19 @@ fn neighbour(op: &NeighbourOp) -> String {
 }
 
 fn nft(op: &NftOp) -> Vec<String> {
-    op.commands.iter().map(|command| shell_command(&deletion(command))).collect()
+    op.commands.iter().flat_map(deletion).map(|command| shell_command(&command)).collect()
 }
 
 /// `destroy` is content when the object is not there, but nft before 1.0.7 does not know the word; a person who types
-/// the command knows that it is there.
-fn deletion(command: &Command) -> Command {
+/// the command knows that it is there, but for what packets make: that is added before it is deleted.
+fn deletion(command: &Command) -> Vec<Command> {
     match command {
-        Command::DestroyTable { table } => Command::DeleteTable { table: table.clone() },
-        Command::DestroyElements(elements) => Command::DeleteElements(elements.clone()),
-        other => other.clone(),
+        Command::DestroyTable { table } => vec![Command::DeleteTable { table: table.clone() }],
+        Command::DestroyElements(elements) => {
+            let add = begins_by_itself(&elements.set).then(|| Command::AddElements(elements.clone()));
+            add.into_iter().chain([Command::DeleteElements(elements.clone())]).collect()
+        }
+        other => vec![other.clone()],
     }
 }
 

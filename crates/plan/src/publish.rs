@@ -86,23 +86,9 @@ impl<'a> Published<'a> {
         self.v4.into_iter().chain(self.v6)
     }
 
-    /// The elements of the table's maps, by the map's name.
-    fn elements(&self) -> Elements {
-        let mut elements = Elements::new();
-        for landing in self.landings() {
-            landing.add_elements(self.ports, &mut elements);
-            if landing.is_reached_by_itself(self.ports) {
-                landing.add_itself(&mut elements);
-            }
-        }
-        for account in self.accounts() {
-            add_account(&account, &mut elements);
-        }
-        elements
-    }
-
-    /// What this has and `other` has not. It costs what is different, whatever they have in common.
-    fn elements_without(&self, other: &Self) -> Elements {
+    /// What this has and `other` has not, by the set's name: elements of the table's maps, or also those that packets have
+    /// made for it since. It costs what is different, whatever they have in common.
+    fn elements_without(&self, other: &Self, accounts: Accounts) -> Elements {
         let mut elements = Elements::new();
         let mut left = None;
         for landing in self.landings() {
@@ -112,7 +98,7 @@ impl<'a> Published<'a> {
                 None => (self.ports, [].as_slice()),
             };
             landing.add_elements(ports, &mut elements);
-            landing.add_accounts(ports, had, &mut elements);
+            landing.add_accounts(ports, had, accounts, &mut elements);
             let had = same.is_some_and(|one| one.is_reached_by_itself(other.ports));
             if landing.is_reached_by_itself(self.ports) && !had {
                 landing.add_itself(&mut elements);
@@ -176,7 +162,16 @@ impl Landing<'_> {
     }
 
     /// The accounts of ports but for those that lead to a port of the container to which others lead as well.
-    fn add_accounts(&self, ports: &[Publication], others: &[Publication], elements: &mut Elements) {
+    fn add_accounts(
+        &self,
+        ports: &[Publication],
+        others: &[Publication],
+        which: Accounts,
+        elements: &mut Elements,
+    ) {
+        if which == Accounts::LettingIn && self.translates() {
+            return;
+        }
         let shared = |account: &Account| {
             let leads_there = |one: &Publication| {
                 let behind = account.port.checked_sub(one.container);
@@ -187,7 +182,11 @@ impl Landing<'_> {
         let mut seen = BTreeSet::new();
         for account in accounts_at(*self, ports) {
             if !shared(&account) && seen.insert((account.protocol, account.port)) {
-                add_account(&account, elements);
+                let sets = [account.inward, account.outward];
+                let sets = if which == Accounts::All { &sets[..] } else { &sets[..1] };
+                for set in sets {
+                    elements.entry(*set).or_default().push(account.element());
+                }
             }
         }
     }
@@ -216,6 +215,15 @@ impl Landing<'_> {
             GatewayMode::Routed | GatewayMode::Isolated => return None,
         })
     }
+}
+
+/// Which elements that count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Accounts {
+    /// Those without which nothing gets to a container whose network is routed. Packets make the others.
+    LettingIn,
+    /// All that there may be.
+    All,
 }
 
 /// Elements of the table's maps, by the map's name.
@@ -276,20 +284,10 @@ fn ends(one: &Publication) -> (u32, u32) {
     (one.host.into(), u32::from(one.host) + u32::from(one.count))
 }
 
-fn add_account(account: &Account, elements: &mut Elements) {
-    for set in [account.inward, account.outward] {
-        elements.entry(set).or_default().push(account.element());
-    }
-}
-
 /// The commands that make the table know published ports.
 pub fn add(instance: &Instance, published: &Published<'_>) -> Vec<Command> {
-    commands(instance, published.elements(), Command::AddElements)
-}
-
-/// The commands that make the table forget published ports.
-pub fn remove(instance: &Instance, published: &Published<'_>) -> Vec<Command> {
-    commands(instance, published.elements(), Command::DestroyElements)
+    let elements = published.elements_without(&Published::default(), Accounts::LettingIn);
+    commands(instance, elements, Command::AddElements)
 }
 
 fn commands(
@@ -317,7 +315,8 @@ pub fn change(
     before: &Published<'_>,
     after: &Published<'_>,
 ) {
-    let (old, new) = (before.elements_without(after), after.elements_without(before));
+    let old = before.elements_without(after, Accounts::All);
+    let new = after.elements_without(before, Accounts::LettingIn);
     let mut all = commands(instance, old, Command::DestroyElements);
     let adds = commands(instance, new, Command::AddElements);
     if !adds.is_empty() {

@@ -1,8 +1,8 @@
 //! The nftables table: chains that never change; networks and published ports are elements of their maps.
 //!
 //! However many networks there are, a forwarded packet meets at most three lookups; however many ports are published,
-//! the first packet of a connection to the host meets at most two, and the others one that counts them where the
-//! connection was translated ([`account`]). The administrator's own rules have their place in `user-forward` and
+//! the first packet of a connection to the host meets at most two, and the others of a translated one meet one alone,
+//! which counts them ([`account`]). The administrator's own rules have their place in `user-forward` and
 //! `user-input`, which are met before those of ours that decide. Nothing here depends on `br_netfilter`: traffic inside
 //! one bridge is let through (or not) by its pair of interface names, which is what the packet carries when
 //! `bridge-nf-call-iptables` is on, and never gets here when it is off.
@@ -66,6 +66,7 @@ pub(crate) mod name {
     pub(crate) const USER_FORWARD: &str = "user-forward";
     pub(crate) const USER_INPUT: &str = "user-input";
     pub(crate) const ACCOUNT: &str = "account";
+    pub(crate) const KNOWN: &str = "known";
     pub(crate) const FROM_HOST: &str = "from_host";
     pub(crate) const SERVED: &str = "served";
     pub(crate) const SERVED4: &str = "served4";
@@ -166,6 +167,7 @@ fn chains() -> Vec<(Chain, Vec<Rule>)> {
         (plain(name::PUBLISHED), published()),
         (plain(name::SERVED), account::served()),
         (plain(name::ANSWERED), account::answered()),
+        (plain(name::KNOWN), account::known()),
         (plain(name::ACCOUNT), account::account()),
         (plain(name::LEAVE_ROUTED), account::leave_routed()),
         (plain(name::TO_LOOPBACK), to_loopback()),
@@ -347,7 +349,10 @@ fn postrouting() -> Vec<Rule> {
     // is then not known here but by its address.
     let to_itself =
         |saddr, daddr, set: &str| Rule::new([translated(), Match::is_in([saddr, daddr], set), masquerade()]);
+    let [begin4, begin6] = account::begin();
     vec![
+        begin4,
+        begin6,
         // The answer must come back by the host, where the destination was translated.
         Rule::new([translated(), hairpin, masquerade()]),
         to_itself(Key::Ip(IpField::Saddr), Key::Ip(IpField::Daddr), name::SELF4),

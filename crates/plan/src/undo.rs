@@ -9,7 +9,7 @@ use pontoon_model::op::{
 use pontoon_model::{IfName, Step};
 use pontoon_nft::syntax::Command;
 
-use crate::{Plan, guest};
+use crate::{Plan, account, guest};
 
 impl Plan {
     /// The plan that takes back what this one does, whether all of it was done or only a beginning.
@@ -143,7 +143,7 @@ fn names(netns: &Netns, link: &IfName, source: Ipv4Addr, previous: &Option<(Ipv4
 }
 
 /// A transaction that made tables is undone by the tables' end; elements that were added are removed, and elements that
-/// were removed are added.
+/// were removed are added, but for those that packets make.
 fn nft(commands: &[Command]) -> Option<NftOp> {
     let table = |command: &Command| match command {
         Command::CreateTable { table, .. } => Some(Command::DestroyTable { table: table.clone() }),
@@ -153,6 +153,7 @@ fn nft(commands: &[Command]) -> Option<NftOp> {
         Command::AddElements(elements) | Command::CreateElements(elements) => {
             Some(Command::DestroyElements(elements.clone()))
         }
+        Command::DestroyElements(elements) if account::begins_by_itself(&elements.set) => None,
         Command::DestroyElements(elements) => Some(Command::AddElements(elements.clone())),
         _ => None,
     };

@@ -71,8 +71,11 @@ impl Tx<'_> {
         }
         let take = "INSERT INTO port(protocol, port, address, holder) VALUES(?1, ?2, ?3, ?4)";
         let (protocol, address) = (publication.protocol.number(), text(publication.address));
+        let action = "take a port";
+        let failed = || StoreError::statement(action);
+        let mut statement = self.writer(action)?.prepare_cached(take).map_err(failed())?;
         for (port, _) in publication.pairs() {
-            self.write("take a port", take, params![protocol, port, address, holder.as_str()])?;
+            statement.execute(params![protocol, port, address, holder.as_str()]).map_err(failed())?;
         }
         Ok(())
     }

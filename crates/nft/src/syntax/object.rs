@@ -294,14 +294,19 @@ pub struct Element {
     /// The parts of its key.
     pub key: Vec<Operand>,
     /// What it maps to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<ElementData>,
     /// A remark.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
     /// After how many milliseconds it expires, if not after the set's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<u64>,
     /// In how many milliseconds it will expire. Only the kernel says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<u64>,
     /// What its counter has counted, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counter: Option<CounterValue>,
 }
 

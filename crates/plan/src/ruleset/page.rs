@@ -228,7 +228,8 @@ const PATHS: [(&str, &[(&str, &str)]); 10] = [
 ];
 
 const PATHS_TAIL: &str = "The later packets of a connection, and its answers, are translated by connection tracking without `prerouting`, `output`
-and `postrouting`. In `forward`, those for a container are accepted as `established`.
+and `postrouting`. In `forward`, those of a translated connection are counted by `account` and accepted by `known`, others
+for a container accepted as `established`.
 ";
 
 const TABLE_HEAD: &str = "## The table

@@ -139,7 +139,11 @@ const CHAINS: [OfChain; 19] = [
         name: "served",
         why: "Counts what goes to a published port, by the container's address and port: `pontoon stats`.",
         rules: &[
-            ("ip daddr . meta l4proto . th dport @served4", "Looking the element up counts the packet."),
+            (
+                "ip daddr . meta l4proto . th dport @served4",
+                "Looking the element up counts the packet. The first \
+              packet of all makes it, in `postrouting`.",
+            ),
             ("ip6 daddr . meta l4proto . th dport @served6", "The same for IPv6."),
         ],
     },
@@ -147,8 +151,22 @@ const CHAINS: [OfChain; 19] = [
         name: "answered",
         why: "Counts what comes from a published port.",
         rules: &[
-            ("ip saddr . meta l4proto . th sport @answered4", "Looking the element up counts the packet."),
-            ("ip6 saddr . meta l4proto . th sport @answered6", "The same for IPv6."),
+            (
+                "ip saddr . meta l4proto . th sport @answered4 return",
+                "Looking the element up counts the packet.",
+            ),
+            ("ip6 saddr . meta l4proto . th sport @answered6 return", "The same for IPv6."),
+            (
+                "ip saddr . meta l4proto . th sport != @served4 ip saddr . meta l4proto . th sport != @open4 return",
+                "Nothing went to this port since it was published: it was withdrawn, or is somebody else's. (Looking up \
+                 what is not there counts nothing.)",
+            ),
+            (
+                "ip6 saddr . meta l4proto . th sport != @served6 ip6 saddr . meta l4proto . th sport != @open6 return",
+                "The same for IPv6.",
+            ),
+            ("add @answered4 { ip saddr . meta l4proto . th sport }", "The first answer makes the element."),
+            ("add @answered6 { ip6 saddr . meta l4proto . th sport }", "The same for IPv6."),
         ],
     },
     OfChain {
@@ -157,7 +175,16 @@ const CHAINS: [OfChain; 19] = [
         rules: &[
             ("ct direction original jump served", "From the client."),
             ("ct direction reply jump answered", "To the client."),
+            (
+                "ct state established,related goto known",
+                "Its first packet was let in by the rules of `forward`.",
+            ),
         ],
+    },
+    OfChain {
+        name: "known",
+        why: "What belongs to a translated connection that was let in: it need not meet the maps for each packet.",
+        rules: &[("jump user-forward", "Your rules come first."), ("accept", "Both ways.")],
     },
     OfChain {
         name: "leave_routed",
@@ -266,6 +293,17 @@ const CHAINS: [OfChain; 19] = [
               answers come back here.",
         rules: &[
             (
+                "ct status dnat ip daddr . ip daddr @self4 ip daddr . meta l4proto . th dport != @served4 add @served4 { \
+                 ip daddr . meta l4proto . th dport }",
+                "The first of all packets to a published port makes the element that counts them: its container has \
+                 published ports, and there is none yet.",
+            ),
+            (
+                "ct status dnat ip6 daddr . ip6 daddr @self6 ip6 daddr . meta l4proto . th dport != @served6 add @served6 { \
+                 ip6 daddr . meta l4proto . th dport }",
+                "The same for IPv6.",
+            ),
+            (
                 "ct status dnat iifname . oifname @hairpin masquerade",
                 "From a container by a published port to one of its own network: the answer would go straight to it, from \
                  an address that it did not ask. So the source becomes the gateway's.",
@@ -310,8 +348,8 @@ const SETS: [(&str, &str); 23] = [
     ("snat6", "Sources become this IPv6 address."),
     ("hairpin", "What comes back by a published port needs the gateway's address as its source."),
     ("loopback6", "Published ports are reached at ::1 (bridges do not call ip6tables)."),
-    ("self4", "The container reaches its own published ports."),
-    ("self6", "The container reaches its own published ports."),
+    ("self4", "The container has published ports; it reaches them itself, too."),
+    ("self6", "The container has published ports; it reaches them itself, too."),
     ("at4", "This port of this address of the host leads to this port of the container."),
     ("at6", "This port of this address of the host leads to this port of the container."),
     ("any4", "This port of each IPv4 address of the host leads to this port of the container."),

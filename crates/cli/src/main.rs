@@ -11,14 +11,19 @@ mod parse;
 mod show;
 mod verb;
 
+use std::mem::ManuallyDrop;
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, FromArgMatches as _};
 
 use cli::Cli;
 
 fn main() -> ExitCode {
-    let Cli { global, verb } = Cli::parse();
+    // What all verbs take goes with the process: to free it piece by piece would take as long as to make it.
+    let mut command = ManuallyDrop::new(Cli::command());
+    let mut matches = command.get_matches_mut();
+    let parsed = Cli::from_arg_matches_mut(&mut matches);
+    let Cli { global, verb } = parsed.unwrap_or_else(|error| error.format(&mut command).exit());
     match verb.run(&global) {
         Ok(code) => code,
         Err(failure) => failure.tell().into(),

@@ -144,7 +144,6 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "the verb comes with the names"]
     fn the_daemons_unit_says_what_the_program_understands() {
         unit(include_str!("../../../dist/pontoon-daemon.service")).expect("it is understood");
     }

@@ -53,7 +53,7 @@ const PUBLISHED: (&str, &str) = (
 const NETWORKS_APART: (&str, &str) =
     ("iifname @bridges drop", "Another network's container: only by published ports, which came before.");
 
-const CHAINS: [OfChain; 19] = [
+const CHAINS: [OfChain; 20] = [
     OfChain {
         name: "user-forward",
         why: "Yours: what containers receive and send passes here first. `drop` is final, `accept` lets in what the rules \

@@ -24,6 +24,23 @@ pub struct HostAddress {
     pub dev: String,
 }
 
+/// A policy-routing rule of the host's: which table is asked, and for which packets.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct HostRule {
+    /// Whether it is for IPv4.
+    pub v4: bool,
+    /// Rules are asked in ascending order.
+    pub priority: u32,
+    /// The table that is asked.
+    pub table: u32,
+    /// For packets to these addresses alone.
+    pub to: Option<IpNet>,
+    /// Whether it is for some packets alone, by what they are besides: their source, mark or interface.
+    pub conditional: bool,
+    /// Routes with a prefix of this length or less do not count.
+    pub suppressed: Option<u32>,
+}
+
 /// Everything that a new subnet may collide with on the host.
 #[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct AddressSpace {

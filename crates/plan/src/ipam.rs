@@ -281,6 +281,21 @@ pub fn check_subnet(
     Err(Collision { subnet: asked, obstacle, free: offers(asked, blocks, &taken) })
 }
 
+/// Free subnets of the same size as `asked`, three at the most: what a collision offers.
+pub fn free_like(
+    asked: IpNet,
+    blocks: &[PoolBlock],
+    space: &AddressSpace,
+    networks: &[(NetworkName, IpNet)],
+) -> Vec<IpNet> {
+    offers(asked, blocks, &Taken::of(Family::of(asked), space, networks))
+}
+
+/// Whether a route is a default route, or a half of one.
+pub fn holds_everything(route: IpNet) -> bool {
+    route.prefix_len() <= HALF_OF_ALL
+}
+
 /// Free subnets like `asked`: from the blocks and, where they have too few of that size, from private address space.
 fn offers(asked: IpNet, blocks: &[PoolBlock], taken: &Taken) -> Vec<IpNet> {
     let fits =
@@ -443,9 +458,9 @@ fn obstacles<'a>(
     networks: &'a [(NetworkName, IpNet)],
 ) -> impl Iterator<Item = Obstacle> + 'a {
     let networks = networks.iter().map(|(name, net)| Obstacle::Network(name.clone(), *net));
-    let routes = space.routes.iter().filter(|route| route.destination.prefix_len() > HALF_OF_ALL);
+    let routes = space.routes.iter().filter(|route| !holds_everything(route.destination));
     let routes = routes.map(|route| Obstacle::Route(route.destination, route.dev.clone(), route.table));
-    let addresses = space.addresses.iter().filter(|own| own.address.prefix_len() > HALF_OF_ALL);
+    let addresses = space.addresses.iter().filter(|own| !holds_everything(own.address));
     let addresses = addresses.map(|own| Obstacle::Address(own.address, own.dev.clone()));
     networks.chain(routes).chain(addresses).chain(space.nameservers.iter().copied().map(Obstacle::Nameserver))
 }

@@ -7,6 +7,7 @@ pub mod account;
 pub mod cable;
 pub mod command;
 pub mod drift;
+pub mod conflict;
 pub mod endpoint;
 pub mod guard;
 pub mod guest;

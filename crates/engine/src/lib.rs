@@ -6,6 +6,7 @@
 
 pub mod cable;
 mod checkpoint;
+pub mod conflict;
 pub mod connect;
 pub mod container;
 pub mod detached;

@@ -1,16 +1,19 @@
 //! What is looked at on the host before a plan is made.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 use pontoon_kernel::execute::Refusal;
+use pontoon_kernel::socket::Socket;
 use pontoon_kernel::sysctl::Sysctl;
-use pontoon_kernel::{address, link, route};
-use pontoon_model::observed::{AddressSpace, BridgeFilter, HostAddress, HostRoute, HostSwitches};
-use pontoon_netlink::Prefix;
+use pontoon_kernel::{address, link, route, rule};
+use pontoon_model::observed::{AddressSpace, BridgeFilter, HostAddress, HostRoute, HostRule, HostSwitches};
 use pontoon_netlink::address::DumpAddresses;
 use pontoon_netlink::link::{DumpLinks, Ipv6Conf};
 use pontoon_netlink::route::{DumpRoutes, RouteType};
+use pontoon_netlink::rule::{Action, DumpRules, Rule};
+use pontoon_netlink::{Family, Prefix};
 use pontoon_plan::network::{IPV4_FORWARD, IPV6_FORWARD};
 use pontoon_plan::resolver::ResolvConf;
 
@@ -94,36 +97,58 @@ impl Engine {
     ///
     /// If the kernel does not tell.
     pub(crate) fn address_space(&mut self) -> Result<AddressSpace, EngineError> {
-        let socket = self.executor.host();
-        let routes = route::list(socket, &DumpRoutes::default())?;
-        let addresses = address::list(socket, &DumpAddresses::default())?;
-        let links = link::list(socket, &DumpLinks::default())?;
-        let name = |index| {
-            links
-                .iter()
-                .find(|link| link.index == index)
-                .map_or_else(|| "?".to_owned(), |link| link.name.clone())
-        };
-        let routes = routes
-            .into_iter()
-            .filter(|route| matters(route.kind) && !route.destination.is_all())
-            .filter_map(|route| {
-                let dev =
-                    route.next_hops.first().and_then(|hop| hop.link).map_or_else(|| "-".to_owned(), name);
-                Some(HostRoute { destination: net(route.destination)?, dev, table: route.table })
-            })
-            .collect();
-        let addresses = addresses
-            .into_iter()
-            .filter_map(|address| Some(HostAddress { address: net(address.local)?, dev: name(address.link) }))
-            .collect();
-        Ok(AddressSpace { routes, addresses, nameservers: nameservers() })
+        address_space(self.executor.host())
     }
 }
 
-/// Local, broadcast and multicast routes repeat what addresses say.
+/// As [`Engine::address_space`], for those who have a socket and no engine.
+pub(crate) fn address_space(socket: &mut Socket) -> Result<AddressSpace, EngineError> {
+    let routes = route::list(socket, &DumpRoutes::default())?;
+    let addresses = address::list(socket, &DumpAddresses::default())?;
+    let links: BTreeMap<_, String> =
+        link::list(socket, &DumpLinks::default())?.into_iter().map(|link| (link.index, link.name)).collect();
+    let name = |index| links.get(&index).cloned().unwrap_or_else(|| "?".to_owned());
+    let routes = routes
+        .into_iter()
+        .filter(|route| matters(route.kind) && !route.destination.is_all())
+        .filter_map(|route| {
+            let dev = route.next_hops.first().and_then(|hop| hop.link).map_or_else(|| "-".to_owned(), name);
+            Some(HostRoute { destination: net(route.destination)?, dev, table: route.table })
+        })
+        .collect();
+    let addresses = addresses
+        .into_iter()
+        .filter_map(|address| Some(HostAddress { address: net(address.local)?, dev: name(address.link) }))
+        .collect();
+    Ok(AddressSpace { routes, addresses, nameservers: nameservers() })
+}
+
+/// The rules that have a table asked, of both families.
+///
+/// # Errors
+///
+/// If the kernel does not tell.
+pub(crate) fn rules(socket: &mut Socket) -> Result<Vec<HostRule>, EngineError> {
+    let asks = |rule: Rule| {
+        let Action::Table(table) = rule.action else { return None };
+        let conditions =
+            rule.from.is_some() || rule.iif.is_some() || rule.oif.is_some() || rule.mark.is_some();
+        Some(HostRule {
+            v4: rule.family == Family::V4,
+            priority: rule.priority.unwrap_or(0),
+            table,
+            to: rule.to.filter(|_| !rule.invert).and_then(net),
+            conditional: conditions || rule.invert || rule.suppress_group.is_some(),
+            suppressed: rule.suppress_prefix_len,
+        })
+    };
+    Ok(rule::list(socket, &DumpRules::default())?.into_iter().filter_map(asks).collect())
+}
+
+/// Local, broadcast and multicast routes repeat what addresses say; one that throws leads nowhere.
 fn matters(kind: RouteType) -> bool {
-    !matches!(kind, RouteType::Local | RouteType::Broadcast | RouteType::Anycast | RouteType::Multicast)
+    use RouteType::{Anycast, Broadcast, Local, Multicast, Throw};
+    !matches!(kind, Local | Broadcast | Anycast | Multicast | Throw)
 }
 
 fn net(prefix: Prefix) -> Option<IpNet> {

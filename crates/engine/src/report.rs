@@ -92,7 +92,7 @@ impl Reader {
         }
     }
 
-    fn read<T: Default>(
+    pub(crate) fn read<T: Default>(
         &self,
         work: impl FnOnce(&Tx<'_>) -> Result<T, EngineError>,
     ) -> Result<T, ReportError> {

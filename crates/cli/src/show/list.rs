@@ -14,7 +14,7 @@ use crate::output;
 pub(crate) struct ListFlags {
     /// Show ids only
     #[arg(long, short)]
-    quiet: bool,
+    pub(crate) quiet: bool,
     /// Show whole ids and commands
     #[arg(long)]
     pub(crate) no_trunc: bool,

@@ -1,5 +1,6 @@
 //! What people and programs are shown.
 
+pub(crate) mod conflict;
 pub(crate) mod inspect;
 pub(crate) mod list;
 pub(crate) mod moment;

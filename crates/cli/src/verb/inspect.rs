@@ -13,6 +13,7 @@ use serde::Serialize;
 use crate::failure::{self, Failure};
 use crate::global::Global;
 use crate::output;
+use crate::show::conflict;
 use crate::show::inspect::render;
 use crate::verb::network::inspect::report as network_report;
 
@@ -43,7 +44,7 @@ impl Inspect {
         let reader = global.reader()?;
         let mut found = Vec::new();
         let missing = failure::each(&self.names, |name| {
-            found.push(find(&reader, name)?);
+            found.push(find(global, &reader, name)?);
             Ok(())
         });
         output::print(&render(&format, &found)?)?;
@@ -51,14 +52,17 @@ impl Inspect {
     }
 }
 
-fn find(reader: &Reader, name: &str) -> Result<Found, Failure> {
+fn find(global: &Global, reader: &Reader, name: &str) -> Result<Found, Failure> {
     match reader.container(name) {
         Ok(sandbox) => {
             let places = reader.of_container(&sandbox)?;
             Ok(Found::Container(Box::new(ContainerReport::new(&sandbox, &places)?)))
         }
         Err(missing @ ReportError::Engine(EngineError::NoContainer { .. })) => match reader.network(name) {
-            Ok(_) => Ok(Found::Network(Box::new(network_report(reader, name)?))),
+            Ok(_) => {
+                let conflicts = conflict::found(global, reader);
+                Ok(Found::Network(Box::new(network_report(reader, name, &conflicts)?)))
+            }
             Err(ReportError::Engine(EngineError::NoNetwork { .. })) => Err(neither(name, missing)),
             Err(error) => Err(error.into()),
         },

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use pontoon_model::lease;
 use pontoon_model::network::{AddressPool, Driver};
 use pontoon_model::{Endpoint, Network, subnet};
+use pontoon_plan::conflict::Conflict;
 use serde::Serialize;
 
 use super::Place;
@@ -36,6 +37,8 @@ pub struct NetworkReport {
     options: BTreeMap<String, String>,
     labels: BTreeMap<String, String>,
     status: NetworkStatus,
+    /// Not Docker's.
+    conflicts: Vec<Conflict>,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -128,7 +131,16 @@ impl NetworkReport {
             options: network.options.clone(),
             labels: network.labels.clone(),
             status,
+            conflicts: Vec::new(),
         }
+    }
+
+    /// The same with what came over its subnets, of all that was found.
+    #[must_use]
+    pub fn with_conflicts(mut self, found: &[Conflict]) -> Self {
+        let own = found.iter().filter(|conflict| conflict.network.as_str() == self.name);
+        self.conflicts = own.cloned().collect();
+        self
     }
 }
 

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use pontoon_engine::conflict::Conflict;
 use pontoon_engine::report::Reader;
 use pontoon_engine::report::network::NetworkReport;
 use pontoon_format::InspectFormat;
@@ -10,6 +11,7 @@ use pontoon_format::InspectFormat;
 use crate::failure::{self, Failure};
 use crate::global::Global;
 use crate::output;
+use crate::show::conflict;
 use crate::show::inspect::render;
 
 /// Show all about networks, as JSON in the shape of Docker's
@@ -29,9 +31,10 @@ impl Inspect {
     pub(crate) fn run(self, global: &Global) -> Result<ExitCode, Failure> {
         let format = InspectFormat::parse(&self.format)?;
         let reader = global.reader()?;
+        let conflicts = conflict::found(global, &reader);
         let mut found = Vec::new();
         let missing = failure::each(&self.names, |name| {
-            found.push(report(&reader, name)?);
+            found.push(report(&reader, name, &conflicts)?);
             Ok(())
         });
         output::print(&render(&format, &found)?)?;
@@ -39,9 +42,9 @@ impl Inspect {
     }
 }
 
-/// The report on the network called `name`.
-pub(crate) fn report(reader: &Reader, name: &str) -> Result<NetworkReport, Failure> {
+/// The report on the network called `name`, with what was found to overlap with it.
+pub(crate) fn report(reader: &Reader, name: &str, conflicts: &[Conflict]) -> Result<NetworkReport, Failure> {
     let network = reader.network(name)?;
     let places = reader.on_network(&network)?;
-    Ok(NetworkReport::new(&network, &places))
+    Ok(NetworkReport::new(&network, &places).with_conflicts(conflicts))
 }

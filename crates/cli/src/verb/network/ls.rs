@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use pontoon_engine::conflict::Conflict;
 use pontoon_engine::report::{Reader, is_predefined};
 use pontoon_format::{Key, Kind, Row, Subject};
 use pontoon_model::Network;
@@ -12,13 +13,16 @@ use serde_json::json;
 use crate::failure::Failure;
 use crate::global::Global;
 use crate::show::list::{Columns, ListFlags, labels};
-use crate::show::moment;
+use crate::show::{conflict, moment};
 
 /// Show networks
 ///
 /// Filters: driver=bridge, name=REGEX, id=START, label=KEY[=VALUE], scope=local, type=custom or builtin,
 /// dangling=true (no container is on it). Fields of templates: .ID .Name .Driver .Scope .IPv4 .IPv6 .Internal
-/// .Labels .CreatedAt, and .Label "KEY".
+/// .Labels .CreatedAt .Conflicts, and .Label "KEY".
+///
+/// Warns when a route, address or name server of somebody else's overlaps with a network, as when a VPN came up, with
+/// the two ways out: finer routes, or moving the network. With --verbose, also of those that do its containers no harm.
 #[derive(Debug, Args)]
 #[command(visible_alias = "list")]
 pub(crate) struct Ls {
@@ -48,6 +52,7 @@ const COLUMNS: Columns = Columns {
         ("Internal", "INTERNAL"),
         ("Labels", "LABELS"),
         ("CreatedAt", "CREATED AT"),
+        ("Conflicts", "CONFLICTS"),
     ],
 };
 
@@ -55,18 +60,25 @@ impl Ls {
     pub(crate) fn run(self, global: &Global) -> Result<ExitCode, Failure> {
         let filters = self.list.filters(&KEYS)?;
         let reader = global.reader()?;
-        let mut rows = Vec::new();
+        // Who wants ids alone is a program.
+        let conflicts = if self.list.quiet { Vec::new() } else { conflict::found(global, &reader) };
+        let (mut rows, mut shown) = (Vec::new(), Vec::new());
         for network in reader.networks()? {
             let dangling = filters.has("dangling") && is_dangling(&reader, &network)?;
             if filters.matches(|key| subject(key.name, &network, dangling)) {
-                rows.push(self.row(&network));
+                rows.push(self.row(&network, &conflicts));
+                shown.push(network.name);
             }
         }
         self.list.print(&COLUMNS, &rows)?;
+        let of_shown = conflicts.iter().filter(|conflict| shown.contains(&conflict.network));
+        conflict::warn(of_shown, global.verbose);
         Ok(ExitCode::SUCCESS)
     }
 
-    fn row(&self, network: &Network) -> Row {
+    fn row(&self, network: &Network, conflicts: &[Conflict]) -> Row {
+        let conflicts = conflicts.iter().filter(|conflict| conflict.network == network.name);
+        let conflicts: Vec<&str> = conflicts.map(|conflict| conflict.with.as_str()).collect();
         let fields = json!({
             "ID": self.list.id(network.id.as_str()),
             "Name": network.name.as_str(),
@@ -77,6 +89,7 @@ impl Ls {
             "Internal": network.internal.to_string(),
             "Labels": labels(&network.labels),
             "CreatedAt": moment::go(&network.created),
+            "Conflicts": conflicts.join("; "),
         });
         Row::new(fields).with_labels(network.labels.clone())
     }

@@ -1,14 +1,15 @@
-//! Tells the neighbours of a link that an IPv6 address is here now.
+//! Tells the neighbours of a link that an address is here now.
 //!
 //! An address that moves to another container keeps working only when its neighbours forget the old link
-//! layer address. For IPv4 there is nothing to do: with `arp_notify` set, the kernel sends a gratuitous ARP
-//! when the link comes up (`inetdev_send_gratuitous_arp()` in net/ipv4/devinet.c). For IPv6 the kernel only
-//! does so with `ndisc_notify`, so one is sent here.
+//! layer address. For a new link and IPv4 there is nothing to do: with `arp_notify` set, the kernel sends a
+//! gratuitous ARP when the link comes up (`inetdev_send_gratuitous_arp()` in net/ipv4/devinet.c). For an address
+//! that a link gets later it does not, but whoever hears an ARP request learns from it who sent it (`arp_process()`
+//! in net/ipv4/arp.c): so one is provoked here. For IPv6 the kernel only announces with `ndisc_notify`, so an
+//! advertisement is sent here.
 //!
-//! It goes through a raw ICMPv6 socket and not a packet socket: closing an `AF_PACKET` socket waits for an
-//! RCU grace period, about 20 ms.
+//! Neither goes through a packet socket: closing an `AF_PACKET` socket waits for an RCU grace period, about 20 ms.
 
-use std::net::{Ipv6Addr, SocketAddrV6};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV6, UdpSocket};
 
 use pontoon_model::Diagnose;
 use rustix::io::Errno;
@@ -76,6 +77,17 @@ pub fn neighbour_advertisement(
         index,
         errno,
     })
+}
+
+/// Has the kernel ask, inside `netns`, everybody on the link of `from` who has `to`: by a datagram without a word to the
+/// port that throws away what it gets (RFC 863). `to` must not have been spoken to before.
+///
+/// # Errors
+///
+/// What the socket said: `EADDRNOTAVAIL` when `from` is not there, `ENETUNREACH` without a route.
+pub fn greet(netns: &Netns, from: Ipv4Addr, to: Ipv4Addr) -> Result<std::io::Result<()>, NetnsError> {
+    const DISCARD: u16 = 9;
+    netns.enter(|| UdpSocket::bind((from, 0))?.send_to(&[], (to, DISCARD)).map(drop))
 }
 
 fn send(index: u32, address: Ipv6Addr, message: &[u8]) -> rustix::io::Result<()> {

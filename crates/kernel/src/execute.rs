@@ -11,7 +11,7 @@ mod net;
 pub use link::carries;
 
 use std::collections::BTreeMap;
-use std::net::Ipv6Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 use std::time::Duration;
 
@@ -117,7 +117,13 @@ impl Diagnose for ExecuteError {
 struct Inside {
     netns: Netns,
     socket: Socket,
+    /// Whether it was found by its place, and can be found again.
+    found: bool,
 }
+
+/// How many namespaces that were found are held at a time: each takes two descriptors, of which a process has 1,024 unless
+/// it asks for more.
+const HELD: usize = 128;
 
 /// Something that is called before each step, by its number: tests stop there.
 pub type BeforeStep = Box<dyn FnMut(usize)>;
@@ -192,7 +198,22 @@ impl Executor {
             return Ok(());
         }
         let socket = netns.enter(|| Socket::open(Protocol::Route))??;
-        self.inside.insert(netns.id(), Inside { netns, socket });
+        self.inside.insert(netns.id(), Inside { netns, socket, found: false });
+        Ok(())
+    }
+
+    /// Makes a namespace known that can be found again, and lets go of another such one when there are many.
+    fn adopt_found(&mut self, netns: Netns) -> Result<(), Refusal> {
+        let id = netns.id();
+        self.adopt(netns)?;
+        if let Some(inside) = self.inside.get_mut(&id) {
+            inside.found = true;
+        }
+        if self.inside.len() > HELD {
+            let other = self.inside.iter().find(|(other, inside)| inside.found && **other != id);
+            let other = other.map(|(other, _)| *other);
+            other.into_iter().for_each(|other| self.release(other));
+        }
         Ok(())
     }
 
@@ -217,7 +238,7 @@ impl Executor {
             NetnsPlace::Pid(pid) => Netns::of_pid(*pid),
         };
         match opened {
-            Ok(netns) if netns.id() == *id => self.adopt(netns).map(|()| true),
+            Ok(netns) if netns.id() == *id => self.adopt_found(netns).map(|()| true),
             Ok(_) => Ok(false),
             Err(error) if error.is_gone() => Ok(false),
             Err(error) => Err(error.into()),
@@ -343,6 +364,9 @@ impl Executor {
             Op::Link(LinkOp::Settle { names, others, addresses }) => {
                 let settled = self.settle(names, others);
                 settled.and_then(|()| self.await_local(addresses)).map_err(at)
+            }
+            Op::Neighbour(NeighbourOp::Greet { netns, from, to }) => {
+                self.greet(netns, *from, *to).map_err(at)
             }
             Op::Neighbour(NeighbourOp::Announce { netns, link, address, mac }) => {
                 self.announce(netns, link.as_str(), *address, *mac).map_err(at)
@@ -545,6 +569,16 @@ impl Executor {
         Ok(())
     }
 
+    fn greet(&mut self, place: &Where, from: Ipv4Addr, to: Ipv4Addr) -> Result<(), Refusal> {
+        if self.reach(place)?
+            && let Some(inside) = id_of(place).and_then(|id| self.inside.get(&id))
+        {
+            // As for an announcement.
+            let _ = announce::greet(&inside.netns, from, to)?;
+        }
+        Ok(())
+    }
+
     fn sysctl(&mut self, op: &SysctlOp) -> Result<(), Refusal> {
         let key: Sysctl = op.key.parse()?;
         Ok(self.enter(&op.netns, || key.write(&op.value))??)
@@ -576,6 +610,7 @@ const VANISHING: Duration = Duration::from_millis(150);
 fn file(op: &FileOp) -> Result<(), Refusal> {
     match op {
         FileOp::Write { path, contents } => Ok(file::write_new(Path::new(path), contents)?),
+        FileOp::Edit { within, path, mark, lines } => Ok(file::edit(*within, Path::new(path), mark, lines)?),
         FileOp::Remove { path, mark } => Ok(file::remove_own(Path::new(path), mark)?),
     }
 }

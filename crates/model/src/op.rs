@@ -14,7 +14,7 @@ use pontoon_nft::syntax::{Rule, TableRef};
 use crate::mac::Mac;
 use crate::name::IfName;
 use crate::publish::Protocol;
-use crate::sandbox::NetnsId;
+use crate::sandbox::{NetnsId, ProcessId};
 
 /// Where a namespace can be found.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -313,6 +313,16 @@ pub enum NeighbourOp {
         /// The neighbour's address.
         address: IpAddr,
     },
+    /// Speaks to another IPv4 address from one of its own for the first time. The kernel asks everybody on the link
+    /// for the other, and whoever remembers somebody else at the own address hears who has it now (RFC 826).
+    Greet {
+        /// Where.
+        netns: Netns,
+        /// The own address.
+        from: std::net::Ipv4Addr,
+        /// The other.
+        to: std::net::Ipv4Addr,
+    },
     /// Tells the neighbours of an IPv6 address who has it now (RFC 4861, 7.2.6).
     Announce {
         /// Where.
@@ -410,6 +420,18 @@ pub enum FileOp {
         path: String,
         /// What is in it.
         contents: String,
+    },
+    /// Puts other lines in the place of some, in place: the file may be mounted somewhere. One that is not there, or does
+    /// not begin with our mark, stays as it is, and so do all other lines.
+    Edit {
+        /// The process whose root directory the path begins at; the host's where none is named.
+        within: Option<ProcessId>,
+        /// Its path.
+        path: String,
+        /// The first line that was written: our mark.
+        mark: String,
+        /// Lines and what they become.
+        lines: Vec<(String, String)>,
     },
     /// Removes a file if its first line is still this, and its folder if that is empty then.
     Remove {

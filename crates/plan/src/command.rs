@@ -274,6 +274,9 @@ fn neighbour(op: &NeighbourOp) -> String {
         NeighbourOp::Delete { netns, link, address } => {
             ip(netns, &format!("neighbour delete {address} dev {}", quote(link.as_str())))
         }
+        NeighbourOp::Greet { netns, from, to } => {
+            within(netns, &format!("ping -n -c 1 -W 1 -I {from} {to} > /dev/null || true"))
+        }
         NeighbourOp::Announce { netns, link, address, mac } => {
             // A comment, which the shell passes over.
             let what = format!("unsolicited neighbour advertisement, {} is at {mac}", IpAddr::from(*address));
@@ -330,12 +333,39 @@ fn assignment(key: &str, value: &str) -> String {
     format!("sysctl -w {}", quote(&format!("{key}={value}")))
 }
 
+/// What sed(1) is told to put one whole line in the place of another.
+fn replacement(before: &str, after: &str) -> String {
+    let escaped = |text: &str, special: &str| {
+        let mut escaped = String::new();
+        for letter in text.chars() {
+            match letter {
+                '\t' => escaped.push_str("\\t"),
+                letter if special.contains(letter) => escaped.extend(['\\', letter]),
+                letter => escaped.push(letter),
+            }
+        }
+        escaped
+    };
+    format!("s/^{}$/{}/", escaped(before, r".[]*^$/\"), escaped(after, r"&/\"))
+}
+
 fn file(op: &FileOp) -> Vec<String> {
     match op {
         FileOp::Write { path, contents } => {
             let folder = path.rsplit_once('/').map_or("/", |(folder, _)| folder);
             let make = format!("mkdir -p {}", quote(folder));
             vec![make, format!("printf %s {} > {}", quote(contents), quote(path))]
+        }
+        FileOp::Edit { within, path, lines, .. } => {
+            let path = match within {
+                Some(process) => format!("/proc/{}/root{path}", process.pid),
+                None => path.clone(),
+            };
+            let script: Vec<String> =
+                lines.iter().map(|(before, after)| replacement(before, after)).collect();
+            let (path, script) = (quote(&path), quote(&script.join("; ")));
+            // Not `sed -i`, which would put another file in its place: a mount would still show this one.
+            vec![format!("text=$(sed {script} {path}) && printf '%s\\n' \"$text\" > {path}")]
         }
         FileOp::Remove { path, .. } => {
             let folder = path.rsplit_once('/').map_or("/", |(folder, _)| folder);

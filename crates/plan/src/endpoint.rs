@@ -267,7 +267,7 @@ pub fn link_local(mac: Mac) -> IpNet {
     IpNet::V6(Ipv6Net::new(address, 64).expect("64 is a prefix length"))
 }
 
-fn bridge_speaks_ipv6(network: &Network) -> bool {
+pub(crate) fn bridge_speaks_ipv6(network: &Network) -> bool {
     network.v6.as_ref().is_some_and(|pool| network.bridge_has_address(pool))
 }
 
@@ -286,7 +286,7 @@ fn add_neighbours(plan: &mut Plan, wanted: &Attach<'_>) {
     plan.push(host, format!("the host need not ask for {}", wanted.sandbox));
 }
 
-fn change_routes(
+pub(crate) fn change_routes(
     plan: &mut Plan,
     netns: &Netns,
     sandbox: &str,
@@ -303,7 +303,10 @@ fn change_routes(
                     link: link.clone(),
                     previous: previous.clone(),
                 };
-                let instead = previous.as_ref().map(|(_, link)| format!(", no longer by {link}"));
+                let instead = previous.as_ref().map(|(gateway, other)| match other == link {
+                    true => format!(", no longer by {gateway}"),
+                    false => format!(", no longer by {other}"),
+                });
                 let family = if via.is_ipv4() { "IPv4" } else { "IPv6" };
                 plan.push(route, format!("{sandbox}'s way out for {family}{}", instead.unwrap_or_default()));
             }

@@ -86,6 +86,43 @@ pub fn detach(instance: &Instance, endpoint: &Endpoint, sandbox: &str) -> Plan {
     plan
 }
 
+/// The steps that let an endpoint send with other addresses: the first to be taken before it has them, the second when
+/// it has lost those of before.
+pub(crate) fn readdress(
+    instance: &Instance,
+    before: &Endpoint,
+    after: &Endpoint,
+    sandbox: &str,
+) -> [Plan; 2] {
+    let mut plans = [Plan::default(), Plan::default()];
+    if !after.guarded {
+        return plans;
+    }
+    let (old, new) = (elements(instance, &[before]), elements(instance, &[after]));
+    let only = |some: &[Elements], others: &[Elements]| {
+        let known: Vec<(&str, &Element)> = others
+            .iter()
+            .flat_map(|one| one.elements.iter().map(|element| (one.set.as_str(), element)))
+            .collect();
+        let rest = some.iter().cloned().map(|mut one| {
+            let set = one.set.clone();
+            one.elements.retain(|element| !known.contains(&(set.as_str(), element)));
+            one
+        });
+        rest.filter(|one| !one.elements.is_empty()).collect::<Vec<Elements>>()
+    };
+    let (adds, removals) = (only(&new, &old), only(&old, &new));
+    if !adds.is_empty() {
+        let commands = adds.into_iter().map(Command::AddElements).collect();
+        plans[0].push(NftOp { commands }, format!("{sandbox} may send with its new addresses too"));
+    }
+    if !removals.is_empty() {
+        let commands = removals.into_iter().map(Command::DestroyElements).collect();
+        plans[1].push(NftOp { commands }, format!("{sandbox} may send with its new addresses alone"));
+    }
+    plans
+}
+
 /// The steps that have all guarded endpoints guarded again, when the table was made anew.
 pub(crate) fn again(instance: &Instance, networks: &[Network], endpoints: &[Endpoint]) -> Plan {
     let mut plan = Plan::default();

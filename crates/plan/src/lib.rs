@@ -15,6 +15,7 @@ pub mod instance;
 pub mod ipam;
 pub mod network;
 pub mod publish;
+pub mod renumber;
 pub mod resolver;
 pub mod ruleset;
 pub mod sandbox;

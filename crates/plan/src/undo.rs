@@ -3,9 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
-use pontoon_model::op::{
-    AddressOp, ConntrackOp, FileOp, LinkOp, NeighbourOp, Netns, NetnsOp, NftOp, Op, RouteOp,
-};
+use pontoon_model::op::{AddressOp, FileOp, LinkOp, NeighbourOp, Netns, NetnsOp, NftOp, Op, RouteOp};
 use pontoon_model::{IfName, Step};
 use pontoon_nft::syntax::Command;
 
@@ -17,7 +15,8 @@ impl Plan {
     /// Every step of it is content when there is nothing to take back. What goes along with a link is left to the
     /// link. The host's switches ([`Op::Sysctl`]) stay: somebody else may count on them by now; whoever runs the
     /// plan remembers their previous values. A loopback that was brought up stays up. Flows that were forgotten
-    /// ([`Op::Conntrack`]) come back by themselves.
+    /// ([`Op::Conntrack`]) come back by themselves; those that began meanwhile are forgotten when the rules are as they
+    /// were.
     #[must_use]
     pub fn undo(&self) -> Self {
         let made = self.links_made();
@@ -29,6 +28,8 @@ impl Plan {
         // Whoever reads files again does so when they are as they were.
         let (mut steps, reloads): (Vec<Step>, Vec<Step>) =
             steps.filter_map(undone).partition(|step| !guest::is_reload(&step.op));
+        let flows = steps.extract_if(.., |step| matches!(step.op, Op::Conntrack(_))).collect::<Vec<_>>();
+        steps.extend(flows);
         steps.extend(reloads);
         Self { steps }
     }
@@ -88,7 +89,12 @@ fn opposite(op: &Op) -> Option<Op> {
         Op::File(FileOp::Write { path, contents }) => {
             Some(FileOp::Remove { path: path.clone(), mark: first_line(contents).to_owned() }.into())
         }
+        Op::File(FileOp::Edit { within, path, mark, lines }) => {
+            let lines = lines.iter().map(|(before, after)| (after.clone(), before.clone())).collect();
+            Some(FileOp::Edit { within: *within, path: path.clone(), mark: mark.clone(), lines }.into())
+        }
         Op::Guest(op) => guest::opposite(op).map(Op::Guest),
+        Op::Conntrack(op) => Some(Op::Conntrack(op.clone())),
         Op::Address(AddressOp::Delete { .. })
         | Op::Route(
             RouteOp::DeleteDefault { .. }
@@ -96,8 +102,9 @@ fn opposite(op: &Op) -> Option<Op> {
             | RouteOp::Loopback { .. }
             | RouteOp::Subnet { .. },
         )
-        | Op::Neighbour(NeighbourOp::Delete { .. } | NeighbourOp::Announce { .. })
-        | Op::Conntrack(ConntrackOp::Forget { .. })
+        | Op::Neighbour(
+            NeighbourOp::Delete { .. } | NeighbourOp::Greet { .. } | NeighbourOp::Announce { .. },
+        )
         | Op::Sysctl(_)
         | Op::Netns(NetnsOp::Delete { .. })
         | Op::File(FileOp::Remove { .. }) => None,

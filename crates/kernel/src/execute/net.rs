@@ -115,7 +115,7 @@ impl Executor {
                 pending.requests.delete_neighbour(link.as_str(), &entry);
                 pending.purposes.push((step, Purpose::MayBeAbsent));
             }
-            NeighbourOp::Announce { .. } => {}
+            NeighbourOp::Greet { .. } | NeighbourOp::Announce { .. } => {}
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! The commands that a plan is shown as, typed into a shell, give the state that the executor gives.
 
+use pontoon_model::Mac;
 use pontoon_testkit::{Host, sandboxed};
 
 use crate::cases::{CASES, Case, Story};
@@ -103,6 +104,34 @@ fn combinations_agree(host: &Host, families: &[&str]) {
     left[1].assert_same(&right[1], &format!("half of it removed with {families:?}"));
 }
 
+/// A network at 10.9.0.0/24 and fd00:9::/64 with two containers, one of them with published ports and on another network
+/// too: moved there, or made there.
+fn moved_or_made(host: &Host, moved: bool) -> Dump {
+    let mut stand = Stand::new(host, Way::Executor);
+    let mut world = World::new();
+    let there = ["10.9.0.0/24", "fd00:9::/64"];
+    let subnets = if moved { ["172.18.0.0/24", "fd00:18::/64"] } else { there };
+    let mac = |last| Some(Mac::local([2, 0, 0, 0, 0, last]));
+    let mut plans = vec![
+        world.create(&Wanted::network("blue", &subnets)),
+        world.create(&Wanted::network("red", &["172.19.0.0/16"])),
+    ];
+    world.know("lab", stand.ground.named.clone());
+    let lab = Joining { place: Some(200), mac: mac(2), ..Joining::default() };
+    plans.push(world.connect("lab", "blue", &lab));
+    let publish = vec!["8080:80", "127.0.0.1:5353:53/udp"];
+    let red = Joining { mac: mac(3), ..Joining::default() };
+    let blue = Joining { mac: mac(4), publish, ..Joining::default() };
+    plans.push(world.start("web", stand.ground.fresh[0], &[("red", red), ("blue", blue)]));
+    plans.iter().for_each(|plan| stand.run(plan));
+    if moved {
+        let [arrive, leave] = world.renumber("blue", &there, false);
+        stand.run(&arrive);
+        stand.take_away(&leave.steps);
+    }
+    stand.dump()
+}
+
 sandboxed! {
     fn networks_are_as_the_printed_commands_make_them(host: Host) {
         all_agree(&host, "network-", [Way::Executor, Way::Shell]);
@@ -123,6 +152,16 @@ sandboxed! {
 
     fn published_ports_are_as_the_printed_commands_make_them(host: Host) {
         all_agree(&host, "publish-", [Way::Executor, Way::Shell]);
+    }
+
+    fn moved_networks_are_as_the_printed_commands_make_them(host: Host) {
+        host.need("ping");
+        all_agree(&host, "renumber-", [Way::Executor, Way::Shell]);
+    }
+
+    fn a_moved_network_is_as_one_that_was_made_there(host: Host) {
+        let [moved, made] = [true, false].map(|moved| moved_or_made(&host, moved));
+        moved.assert_same(&made, "a network that moved is not as one that was made there");
     }
 
     fn all_options_together_for_ipv4(host: Host) {

@@ -37,7 +37,35 @@ fn undone_from_every_step(host: &Host, name: &str) {
     }
 }
 
+/// Cuts a move off before each of its steps and after the last, and undoes it.
+fn a_move_is_undone(host: &Host) {
+    let mut stand = Stand::new(host, Way::Executor);
+    let mut world = World::new();
+    let fresh = stand.ground.fresh[0];
+    let joining = Joining { publish: vec!["8080:80", "5353:53/udp"], ..Joining::default() };
+    let plans = [
+        world.create(&Wanted::network("blue", &["172.18.0.0/16", "fd00:18::/64"])),
+        world.start("web", fresh, &[("blue", joining)]),
+    ];
+    plans.iter().for_each(|plan| stand.run(plan));
+    stand.sh(CARRIER);
+    let before = stand.dump();
+    // Nobody is greeted: what is learned of others is forgotten by itself.
+    let [arrive, _] = world.renumber("blue", &["10.9.0.0/16", "fd00:9::/64"], false);
+    for cut in 0..=arrive.steps.len() {
+        stand.keep_fresh();
+        stand.inside(|executor| executor.run(&arrive.steps[..cut])).unwrap();
+        stand.take_away(&arrive.undo().steps);
+        stand.take_away(&arrive.undo().steps);
+        before.assert_same(&stand.dump(), &format!("cut after {cut} steps"));
+    }
+}
+
 sandboxed! {
+    fn a_move_is_undone_from_every_step(host: Host) {
+        a_move_is_undone(&host);
+    }
+
     fn a_new_network_is_undone_from_every_step(host: Host) {
         undone_from_every_step(&host, "network-first");
         undone_from_every_step(&host, "network-snat");

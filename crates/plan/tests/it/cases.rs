@@ -53,7 +53,7 @@ pub(crate) struct Case {
 }
 
 /// All of them.
-pub(crate) const CASES: [Case; 48] = [
+pub(crate) const CASES: [Case; 53] = [
     Case { name: "network-first", tell: network_first },
     Case { name: "network-ipv4", tell: network_ipv4 },
     Case { name: "network-dual-stack", tell: network_dual_stack },
@@ -102,6 +102,11 @@ pub(crate) const CASES: [Case; 48] = [
     Case { name: "publish-gateway-moves", tell: publish_gateway_moves },
     Case { name: "publish-running", tell: publish_running },
     Case { name: "publish-container-ends", tell: publish_container_ends },
+    Case { name: "renumber-ipv4", tell: renumber_ipv4 },
+    Case { name: "renumber-dual-stack", tell: renumber_dual_stack },
+    Case { name: "renumber-second-network", tell: renumber_second_network },
+    Case { name: "renumber-published", tell: renumber_published },
+    Case { name: "renumber-remembered", tell: renumber_remembered },
 ];
 
 fn network_first(world: &mut World, _: &Ground, story: &mut Story) {
@@ -496,4 +501,50 @@ fn flush(tables: &[TableRef]) -> Plan {
     let commands = tables.iter().cloned().map(|table| Command::DestroyTable { table }).collect();
     plan.push(NftOp { commands }, "somebody takes rules away");
     plan
+}
+
+/// Moves a network in one act.
+fn renumber(world: &mut World, story: &mut Story, typed: &'static str, subnets: &[&str], announce: bool) {
+    let [mut plan, leave] = world.renumber("blue", subnets, announce);
+    plan.append(leave);
+    story.act(typed, plan);
+}
+
+fn renumber_ipv4(world: &mut World, ground: &Ground, story: &mut Story) {
+    story.given(world.create(&Wanted::network("blue", &["172.18.0.0/16"])));
+    story.given(world.start("web", ground.fresh[0], &[("blue", Joining::default())]));
+    world.know("lab", ground.named.clone());
+    story.given(world.connect("lab", "blue", &Joining { place: Some(200), ..Joining::default() }));
+    renumber(world, story, "network renumber --subnet 10.9.0.0/16 blue", &["10.9.0.0/16"], false);
+}
+
+fn renumber_dual_stack(world: &mut World, ground: &Ground, story: &mut Story) {
+    story.given(world.create(&Wanted::network("blue", &["172.18.0.0/16", "fd00:18::/64"])));
+    story.given(world.start("web", ground.fresh[0], &[("blue", Joining::default())]));
+    let typed = "network renumber --subnet 10.9.0.0/16 --subnet fd00:9::/64 blue";
+    renumber(world, story, typed, &["10.9.0.0/16", "fd00:9::/64"], false);
+}
+
+fn renumber_second_network(world: &mut World, ground: &Ground, story: &mut Story) {
+    given_a_network(world, story);
+    story.given(world.create(&Wanted::network("blue", &["172.18.0.0/16", "fd00:18::/64"]).internal()));
+    story.given(world.create(&Wanted::network("red", &["172.19.0.0/16"])));
+    let on = |gw_priority| Joining { gw_priority, ..Joining::default() };
+    story.given(world.start("web", ground.fresh[0], &[("red", on(1)), ("blue", on(0))]));
+    renumber(world, story, "network renumber --subnet fd00:9::/64 blue", &["fd00:9::/64"], false);
+}
+
+fn renumber_published(world: &mut World, ground: &Ground, story: &mut Story) {
+    story.given(world.create(&Wanted::network("blue", &["172.18.0.0/16", "fd00:18::/64"])));
+    let publish = vec!["8080:80", "127.0.0.1:5353:53/udp"];
+    story.given(world.start("web", ground.fresh[0], &[("blue", Joining { publish, ..Joining::default() })]));
+    renumber(world, story, "network renumber --subnet 10.9.0.0/24 blue", &["10.9.0.0/24"], false);
+}
+
+fn renumber_remembered(world: &mut World, ground: &Ground, story: &mut Story) {
+    story.given(world.create(&Wanted::network("blue", &["172.18.0.0/16", "fd00:18::/64"])));
+    world.know("lab", ground.named.clone());
+    story.given(world.connect("lab", "blue", &Joining::default()));
+    let typed = "network renumber --subnet 10.9.0.0/24 --subnet fd00:9::/64 blue";
+    renumber(world, story, typed, &["10.9.0.0/24", "fd00:9::/64"], true);
 }

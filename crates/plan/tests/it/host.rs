@@ -249,6 +249,17 @@ impl Host {
                 self.folders.insert(folder(path));
                 self.files.entry(path.clone()).or_insert_with(|| contents.clone());
             }
+            FileOp::Edit { within, path, mark, lines } => {
+                assert!(within.is_none(), "it has no processes");
+                let file = self.files.get_mut(path).filter(|text| text.lines().next() == Some(mark));
+                if let Some(text) = file {
+                    let replaced = |line: &str| {
+                        let other = lines.iter().find(|(before, _)| before == line);
+                        format!("{}\n", other.map_or(line, |(_, after)| after))
+                    };
+                    *text = text.lines().map(replaced).collect();
+                }
+            }
             FileOp::Remove { path, mark } => {
                 if self.files.get(path).is_some_and(|contents| contents.lines().next() == Some(mark)) {
                     self.files.remove(path);

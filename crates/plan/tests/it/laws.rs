@@ -223,6 +223,35 @@ proptest! {
         }
     }
 
+    /// A network that moves and comes back is as it was, with everybody on it; what follows a move may be cut off
+    /// anywhere and done once more from the beginning.
+    #[test]
+    fn a_network_that_moves_there_and_back_is_as_it_was(
+        history in history(), network in 0..3_usize, at: Index,
+    ) {
+        let mut stage = Stage::after(&history);
+        let Some(found) = stage.world.networks.values().nth(network) else { return Ok(()) };
+        let name = found.name.to_string();
+        let subnets: Vec<String> = found.pools().map(|pool| pool.subnet.to_string()).collect();
+        let away: Vec<&str> =
+            found.pools().map(|pool| if pool.subnet.addr().is_ipv4() { "10.99.0.0/24" } else { "fd00:99::/64" }).collect();
+        let back: Vec<&str> = subnets.iter().map(String::as_str).collect();
+        let before = stage.host.essence();
+        let ports = port_elements(&stage.world);
+        for subnets in [away, back] {
+            let [arrive, leave] = stage.world.renumber(&name, &subnets, false);
+            stage.host.run(&arrive.steps).unwrap();
+            let mut whole = stage.host.clone();
+            prop_assert_eq!(whole.run_all(&leave.steps), vec![]);
+            let at = at.index(leave.steps.len() + 1);
+            prop_assert_eq!(stage.host.run_all(&leave.steps[..at]), vec![]);
+            prop_assert_eq!(stage.host.run_all(&leave.steps), vec![]);
+            prop_assert_eq!(&stage.host, &whole);
+        }
+        prop_assert_eq!(stage.host.essence(), before);
+        prop_assert_eq!(port_elements(&stage.world), ports);
+    }
+
     /// Networks, containers and cables in any order: when all are taken away, the host is as it was.
     #[test]
     fn what_was_made_can_be_taken_away(history in history()) {

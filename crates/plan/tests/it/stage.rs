@@ -49,6 +49,8 @@ pub(crate) enum Action {
     Unlay(usize),
     /// One more bridge of a network, by its number.
     Widen(usize, u32),
+    /// A network moves to other subnets: both, or that of one family.
+    Renumber(usize, [bool; 2], u8),
 }
 
 /// A network's families and options.
@@ -74,6 +76,8 @@ pub(crate) struct Stage {
 #[derive(Debug, Clone)]
 pub(crate) struct Next {
     pub(crate) plan: Plan,
+    /// What follows when it is done, and is finished if it is cut off.
+    pub(crate) then: Plan,
     /// Whether it makes something, so that it is undone when it is cut off; what takes away is finished.
     pub(crate) makes: bool,
     /// The namespace that was made for it, which nobody keeps but the process that takes the plan.
@@ -111,6 +115,7 @@ impl Stage {
             if refused.is_empty() { Ok(()) } else { Err(format!("{refused:?}")) }
         };
         done.unwrap_or_else(|refused| panic!("{action:?} was refused: {refused}\n{:#?}", next.plan));
+        assert_eq!(self.host.run_all(&next.then.steps), vec![], "{action:?}");
     }
 
     /// Takes everything away again.
@@ -129,8 +134,8 @@ impl Stage {
 
     /// Writes the action into the books, if it is possible now, and says what is to be done.
     pub(crate) fn prepare(&mut self, action: &Action) -> Option<Next> {
-        let made = |plan| Some(Next { plan, makes: true, fresh: None });
-        let taken = |plan| Some(Next { plan, makes: false, fresh: None });
+        let made = |plan| Some(Next { plan, then: Plan::default(), makes: true, fresh: None });
+        let taken = |plan| Some(Next { plan, then: Plan::default(), makes: false, fresh: None });
         match action {
             Action::Create(network, shape) if !self.has_network(*network) => {
                 made(self.world.create(&shape.wanted(*network)))
@@ -160,7 +165,8 @@ impl Stage {
                 let options = options.into_iter().collect();
                 let publish = port.and_then(|port| self.free_port(port)).into_iter().collect();
                 let (gw_priority, reused, antispoof) = (*gw_priority, *reused, *antispoof);
-                let joining = Joining { gw_priority, reused, options, antispoof, place: None, publish };
+                let joining =
+                    Joining { gw_priority, reused, options, antispoof, publish, ..Joining::default() };
                 made(self.world.connect(name, NETWORKS[*network], &joining))
             }
             Action::Disconnect { container, network } => {
@@ -190,7 +196,28 @@ impl Stage {
                 let possible = !laid(*number) && laid(Network::segment_parent(*number));
                 if possible { made(self.world.add_segment(name, *number)) } else { None }
             }
-            Action::Create(..) | Action::Remove(_) | Action::Unlay(_) | Action::Widen(..) => None,
+            Action::Renumber(network, families, to) if self.has_network(*network) => {
+                let name = NETWORKS[*network];
+                let found = &self.world.networks[name];
+                let there = [found.v4.is_some() && families[0], found.v6.is_some() && families[1]];
+                let subnets = [format!("10.1{to}{network}.0.0/24"), format!("fd00:1{to}{network}::/64")];
+                let is_new = found.pools().all(|pool| !subnets.contains(&pool.subnet.to_string()));
+                let chosen: Vec<&str> = there
+                    .iter()
+                    .zip(&subnets)
+                    .filter_map(|(there, subnet)| there.then_some(subnet.as_str()))
+                    .collect();
+                if chosen.is_empty() || !is_new {
+                    return None;
+                }
+                let [plan, then] = self.world.renumber(name, &chosen, *to == 1);
+                Some(Next { plan, then, makes: true, fresh: None })
+            }
+            Action::Renumber(..)
+            | Action::Create(..)
+            | Action::Remove(_)
+            | Action::Unlay(_)
+            | Action::Widen(..) => None,
         }
     }
 
@@ -212,7 +239,7 @@ impl Stage {
             [] => self.world.start_without(name, id),
             wanted => self.world.start(name, id, wanted),
         };
-        Some(Next { plan, makes: true, fresh: Some(id) })
+        Some(Next { plan, then: Plan::default(), makes: true, fresh: Some(id) })
     }
 
     fn lay(&mut self, ends: [usize; 2], addressed: bool, mtu: Option<u32>) -> Option<Next> {
@@ -232,7 +259,7 @@ impl Stage {
         let plug =
             |end: usize| Plug { container: names[end], ifname: &ifnames[end], addresses: addresses[end] };
         let plan = self.world.lay([plug(0), plug(1)], mtu);
-        Some(Next { plan, makes: true, fresh: None })
+        Some(Next { plan, then: Plan::default(), makes: true, fresh: None })
     }
 
     /// A port that nobody has published.
@@ -321,6 +348,8 @@ pub(crate) fn making() -> impl Strategy<Value = Action> {
             container, network, gw_priority, reused, sysctl, port, antispoof,
         }),
         2 => (container.clone(), 0..PORTS.len()).prop_map(|(container, port)| Action::Publish(container, port)),
+        2 => (0..NETWORKS.len(), any::<[bool; 2]>(), 0..3_u8)
+            .prop_map(|(network, families, to)| Action::Renumber(network, families, to)),
         1 => ([container.clone(), 0..KNOWN.len() + OURS.len() + 1], any::<bool>(), prop::option::of(1280..9000_u32))
             .prop_map(|(ends, addressed, mtu)| Action::Lay { ends, addressed, mtu }),
     ]

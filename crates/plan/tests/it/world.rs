@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use pontoon_model::endpoint::{Cable, CableEnd, EndpointState};
 use pontoon_model::network::{AddressPool, Driver, Segment};
 use pontoon_model::observed::{BridgeFilter, HostSwitches};
-use pontoon_model::op::{LinkOp, NetnsPlace};
+use pontoon_model::op::{FileOp, LinkOp, NetnsPlace};
 use pontoon_model::option::{ANTISPOOF, BridgeOptions, EndpointOptions};
 use pontoon_model::publish::{HostPorts, PublishSpec};
 use pontoon_model::sandbox::NetnsId;
@@ -19,7 +19,8 @@ use pontoon_plan::endpoint::{
 };
 use pontoon_plan::network::Others;
 use pontoon_plan::publish::{self, Published};
-use pontoon_plan::{Instance, Plan, cable, guard, network, resolver, sandbox};
+use pontoon_plan::renumber::Renumber;
+use pontoon_plan::{Instance, Plan, cable, guard, network, renumber, resolver, sandbox};
 
 /// A network as it is asked for.
 #[derive(Debug, Clone, Default)]
@@ -67,6 +68,8 @@ pub(crate) struct Joining {
     pub(crate) place: Option<u32>,
     /// `--driver-opt com.docker.network.endpoint.KEY=VALUE`
     pub(crate) options: Vec<(&'static str, &'static str)>,
+    /// `--mac-address`
+    pub(crate) mac: Option<Mac>,
     /// `--publish`
     pub(crate) publish: Vec<&'static str>,
     /// `--driver-opt pontoon.antispoof=…`
@@ -262,7 +265,7 @@ impl World {
             network: found.id.clone(),
             ifname: options.ifname.clone().unwrap_or_else(|| self.free_ifname(&sandbox, found)),
             sandbox: sandbox.clone(),
-            mac: Mac::derived(&found.id, addresses[0]),
+            mac: joining.mac.unwrap_or_else(|| Mac::derived(&found.id, addresses[0])),
             v4: addresses.iter().find_map(v4_of),
             v6: addresses.iter().find_map(v6_of),
             gw_priority: joining.gw_priority,
@@ -286,6 +289,59 @@ impl World {
             sysctls: &options.sysctls,
             published: (earlier.published(container), self.published(container)),
         })
+    }
+
+    /// Moves a network to these subnets, at most one of each family: what is added, and what is taken away then.
+    pub(crate) fn renumber(&mut self, name: &str, subnets: &[&str], announce: bool) -> [Plan; 2] {
+        let earlier = self.clone();
+        let before = &earlier.networks[name];
+        let mut after = before.clone();
+        let places: Vec<usize> =
+            (0..self.endpoints.len()).filter(|place| self.endpoints[*place].network == before.id).collect();
+        for subnet in subnets {
+            let subnet: IpNet = subnet.parse().unwrap();
+            let v4 = subnet.addr().is_ipv4();
+            let pool = if v4 { &mut after.v4 } else { &mut after.v6 };
+            let present = pool.clone().unwrap();
+            let asked = renumber::Asked { subnet, gateway: None, range: None };
+            let moved = renumber::pool(&present, &asked).unwrap();
+            let own = |endpoint: &Endpoint| endpoint.addresses().find(|one| one.is_ipv4() == v4).unwrap();
+            let addresses: Vec<IpAddr> = places.iter().map(|place| own(&self.endpoints[*place])).collect();
+            let there = renumber::addresses(present.subnet, &moved, &addresses).unwrap();
+            for (place, address) in places.iter().zip(there) {
+                match address {
+                    IpAddr::V4(address) => self.endpoints[*place].v4 = Some(address),
+                    IpAddr::V6(address) => self.endpoints[*place].v6 = Some(address),
+                }
+            }
+            *pool = Some(moved);
+        }
+        self.networks.insert(name.to_owned(), after.clone());
+        let mut files: Vec<Vec<FileOp>> = Vec::new();
+        for place in &places {
+            let (old, new) = (&earlier.endpoints[*place], &self.endpoints[*place]);
+            let container =
+                self.containers.values_mut().find(|container| container.id == new.sandbox).unwrap();
+            files.push(container.edit(old, new));
+        }
+        let on = places.iter().zip(&files).map(|(place, files)| {
+            let (before, after) = (&earlier.endpoints[*place], &self.endpoints[*place]);
+            let found = self.containers.iter().find(|(_, container)| container.id == after.sandbox);
+            let (sandbox, container) = found.unwrap();
+            renumber::Move {
+                sandbox,
+                netns: container.netns.clone(),
+                before,
+                after,
+                routes: (earlier.routes(&after.sandbox), self.routes(&after.sandbox)),
+                published: (earlier.published(sandbox), self.published(sandbox)),
+                announce,
+                files,
+            }
+        });
+        let moves: Vec<renumber::Move<'_>> = on.collect();
+        let plan = Renumber { instance: &self.instance, before, after: &after, moves: &moves };
+        [plan.arrive(), plan.leave()]
     }
 
     /// Publishes ports of a container.
@@ -434,6 +490,28 @@ impl World {
         let mut bytes = [self.made; 32];
         bytes[0] = kind;
         bytes
+    }
+}
+
+impl Container {
+    /// What is to be changed in its files, which are noted as they are then.
+    fn edit(&mut self, old: &Endpoint, new: &Endpoint) -> Vec<FileOp> {
+        let mut edits = Vec::new();
+        for (path, contents) in self.pinned.iter_mut().flatten().filter(|(path, _)| path.ends_with("/hosts"))
+        {
+            let mut lines = Vec::new();
+            for (old, new) in old.addresses().zip(new.addresses()).filter(|(old, new)| old != new) {
+                let (old, new) = (format!("{old}\t"), format!("{new}\t"));
+                let own = contents.lines().filter(|line| line.starts_with(&old));
+                lines.extend(own.map(|line| (line.to_owned(), line.replacen(&old, &new, 1))));
+            }
+            let mark = contents.lines().next().unwrap().to_owned();
+            for (before, after) in &lines {
+                *contents = contents.replace(&format!("{before}\n"), &format!("{after}\n"));
+            }
+            edits.push(FileOp::Edit { within: None, path: path.clone(), mark, lines });
+        }
+        edits
     }
 }
 

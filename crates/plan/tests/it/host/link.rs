@@ -214,6 +214,10 @@ impl Host {
             NeighbourOp::Delete { netns, link, address } => {
                 self.found(netns, link)?.neighbours.remove(address);
             }
+            // Nobody hears it.
+            NeighbourOp::Greet { netns, .. } => {
+                self.space(netns)?;
+            }
             NeighbourOp::Announce { netns, link, .. } => {
                 self.found(netns, link)?;
             }

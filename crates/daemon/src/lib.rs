@@ -16,6 +16,7 @@ pub mod log;
 pub mod metrics;
 mod names;
 pub mod notify;
+mod overlaps;
 pub mod privileges;
 mod service;
 pub mod watch;

@@ -25,6 +25,7 @@ use crate::inbox::Inbox;
 use crate::metrics::DriftCounters;
 use crate::names::Names;
 use crate::notify::Notifier;
+use crate::overlaps::Overlaps;
 use crate::watch::{self, Report, Watch};
 use crate::{DaemonError, Options, activation, dns, privileges};
 
@@ -74,6 +75,7 @@ pub fn run(root: &Root, options: &Options) -> Result<(), DaemonError> {
     let mut daemon = Daemon {
         names: Names::open(store, server)?,
         inbox,
+        overlaps: Overlaps::new(root.clone()),
         events: EventLog::of(root),
         counters,
         problems,
@@ -135,6 +137,7 @@ fn listener(root: &Root) -> Result<(Listener, bool), DaemonError> {
 struct Daemon {
     names: Names,
     inbox: Inbox,
+    overlaps: Overlaps,
     events: EventLog,
     counters: Arc<DriftCounters>,
     problems: Problems,
@@ -149,7 +152,8 @@ impl Daemon {
     fn serve(&mut self, desk: &mut Desk, signals: &Signals, options: &Options) -> Result<(), DaemonError> {
         let mut looked = Instant::now();
         while !self.stopping {
-            self.wait(desk, signals, ROUND.saturating_sub(looked.elapsed()))?;
+            let round = ROUND.saturating_sub(looked.elapsed());
+            self.wait(desk, signals, self.overlaps.due().map_or(round, |due| due.min(round)))?;
             while let Some(signal) =
                 signals.next().map_err(|errno| DaemonError::Wait { what: "read a signal", errno })?
             {
@@ -159,6 +163,7 @@ impl Daemon {
                 }
             }
             self.inbox.take().into_iter().try_for_each(|report| self.heed(report))?;
+            self.overlaps.look().into_iter().for_each(|news| self.tell(news));
             desk.attend(|request| self.answer(request));
             if looked.elapsed() >= ROUND {
                 looked = Instant::now();
@@ -227,14 +232,18 @@ impl Daemon {
         match report {
             Report::Ready => debug!("the host is watched"),
             Report::Missed => {
-                warn!("more happened on the host than could be followed: all is looked at again")
+                warn!("more happened on the host than could be followed: all is looked at again");
+                self.overlaps.something_came();
             }
             Report::Failed(error) => error!("the host could not be looked at: {}", with_causes(&error)),
             Report::LinkGone { name, endpoint } => {
                 debug!("link {name} of endpoint {} is gone", endpoint.short());
                 self.link(&name, false)?;
             }
-            Report::RouteAppeared(route) => debug!("a new route to {}", route.destination),
+            Report::RouteAppeared(route) => {
+                debug!("a new route to {}", route.destination);
+                self.overlaps.something_came();
+            }
             Report::Drift(drift) => {
                 warn!("{}{}", drift.found, by(&drift));
                 self.counters.found();

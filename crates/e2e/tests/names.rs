@@ -374,6 +374,19 @@ sandboxed! {
         assert_eq!(left.trim(), "", "the daemon goes with what it was needed for");
     }
 
+    fn a_vpn_that_comes_over_a_network_is_told_of(host: Host) {
+        let pontoon = Pontoon::on(&host);
+        pontoon.run("network create --subnet 10.75.0.0/24 blue");
+        pontoon.run("run -d --name web --network blue:ip=10.75.0.9 -- sleep 100");
+        host.sh("ip link add tun0 type veth peer name far0; ip link set far0 up; ip link set tun0 up; ip route add 10.75.0.8/30 dev tun0");
+        let told = || pontoon.run("events --since 1m --until 0s --filter event=conflict");
+        eventually("it is told", || told().contains("10.75.0.8/30"));
+        assert!(told().contains("tun0") && told().contains("renumber"), "{}", told());
+        let listed = pontoon.attempt("network ls");
+        let said = String::from_utf8_lossy(&listed.stderr).into_owned();
+        assert!(said.contains("tun0") && said.contains("renumber"), "{said}");
+    }
+
     fn the_outside_does_not_get_at_names(host: Host) {
         host.uplink();
         let pontoon = Pontoon::on(&host);

@@ -6,8 +6,8 @@
 pub mod account;
 pub mod cable;
 pub mod command;
-pub mod drift;
 pub mod conflict;
+pub mod drift;
 pub mod endpoint;
 pub mod guard;
 pub mod guest;

@@ -3,9 +3,9 @@
 use pontoon_engine::conflict::{Conflict, Severity, conflicts};
 use pontoon_engine::report::Reader;
 
-use crate::failure::with_causes;
 use crate::global::Global;
 use crate::output;
+use pontoon_model::diagnose::with_causes;
 
 /// What there is. Networks can be shown also where it cannot be found out.
 pub(crate) fn found(global: &Global, reader: &Reader) -> Vec<Conflict> {

@@ -23,7 +23,7 @@ use crate::interface::Home;
 use crate::journal::{Prepared, Preparing, random};
 use crate::network::DEFAULT;
 use crate::publish::{self, PortHost};
-use crate::recover::clean;
+use crate::recover::{clean, concerns};
 use crate::resolve::{self, Target};
 use crate::time::now;
 use crate::{Engine, EngineError, Mode, Outcome, guard, segment};
@@ -49,7 +49,8 @@ pub struct ConnectSpec {
     pub publish: Vec<PublishSpec>,
 }
 
-/// How long to wait, and how often, for the port of a container that has ended: its network goes within that time.
+/// How long to wait, and how often, for the port of a container that has ended: its network goes within that time; and
+/// for a network that is being made, moved or removed.
 const ENDING: Duration = Duration::from_millis(10);
 const PORT_WAITS: u32 = 40;
 
@@ -86,9 +87,9 @@ pub struct Connected {
 
 /// Which families of default route a namespace has from somebody else.
 #[derive(Debug, Clone, Copy, Default)]
-struct ForeignRoutes {
-    v4: bool,
-    v6: bool,
+pub(crate) struct ForeignRoutes {
+    pub(crate) v4: bool,
+    pub(crate) v6: bool,
 }
 
 impl Engine {
@@ -128,9 +129,14 @@ impl Engine {
                 std::thread::sleep(ENDING);
                 Ok(())
             }
+            // Whoever makes, moves or removes it holds the writers' lock, or is about to take it.
+            EngineError::Removing(_) if *tries <= PORT_WAITS && self.mode == Mode::Apply => {
+                std::thread::sleep(ENDING);
+                self.exclusive().map(drop)
+            }
             EngineError::NeedsRules if *tries <= ENOUGH => self.bring_back_rules().map(drop),
             error if *tries > ENOUGH || self.mode == Mode::DryRun => Err(error),
-            EngineError::Removing(_) => self.recover(),
+
             EngineError::NoNetwork { name, .. } if name == DEFAULT => Ok(()),
             error => Err(error),
         }
@@ -349,7 +355,7 @@ impl Engine {
 
     /// Default routes in somebody else's namespace that are not ours: those stay. Only `families` (IPv4, IPv6) are
     /// looked at.
-    fn foreign_routes(
+    pub(crate) fn foreign_routes(
         &mut self,
         sandbox: &Sandbox,
         netns: &Netns,
@@ -620,7 +626,19 @@ impl Candidates {
         self.standing.iter().map(|(endpoint, network)| (endpoint, network)).collect()
     }
 
-    fn elect(&self) -> DefaultRoutes {
+    /// The same, with a network and the endpoints on it as they are to be.
+    pub(crate) fn readdressed(&self, network: &Network, moved: &[Endpoint]) -> Self {
+        let there = |(endpoint, other): &(Endpoint, Network)| match moved
+            .iter()
+            .find(|moved| moved.id == endpoint.id)
+        {
+            Some(moved) => (moved.clone(), network.clone()),
+            None => (endpoint.clone(), other.clone()),
+        };
+        Self { standing: self.standing.iter().map(there).collect(), ..self.clone() }
+    }
+
+    pub(crate) fn elect(&self) -> DefaultRoutes {
         let elected = elect(&self.borrowed());
         DefaultRoutes { names: elected.names.filter(|_| self.names), ..elected }
     }
@@ -716,13 +734,8 @@ impl Engine {
         let (endpoints, journal) = self
             .store
             .read(|tx| Ok::<_, EngineError>((tx.endpoints_of_network(&network.id)?, tx.journal()?)))?;
-        let in_flight = |endpoint: &Endpoint| {
-            journal.iter().any(|(_, entry)| match &entry.subject {
-                Subject::Endpoint(id) | Subject::Ports { endpoint: Some(id), .. } => *id == endpoint.id,
-                Subject::Sandbox(id) => *id == endpoint.sandbox,
-                Subject::Network(_) | Subject::Cable(_) | Subject::Ports { .. } | Subject::Prune => false,
-            })
-        };
+        let in_flight =
+            |endpoint: &Endpoint| journal.iter().any(|(_, entry)| concerns(&entry.subject, endpoint));
         for endpoint in endpoints {
             if in_flight(&endpoint) || self.mode == Mode::DryRun {
                 continue;

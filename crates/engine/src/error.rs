@@ -18,6 +18,7 @@ use pontoon_model::option::OptionError;
 use pontoon_model::publish::Protocol;
 use pontoon_model::subnet::SubnetError;
 use pontoon_plan::ipam::{Collision, PoolError, SubnetChoiceError};
+use pontoon_plan::renumber::RenumberError;
 use pontoon_store::{IpamError, LeaseError, StoreError};
 
 /// Why a command could not be carried out. Nothing was changed then, or all of it was undone.
@@ -85,6 +86,9 @@ pub enum EngineError {
     /// The network is being removed.
     #[error("network `{0}` is being removed")]
     Removing(String),
+    /// Containers on the network come or go.
+    #[error("network `{0}` is being changed by another command that does not end")]
+    Unsettled(String),
     /// The kernel handed out bytes that are no table.
     #[error("could not read the rules of iptables-legacy")]
     LegacyTable,
@@ -201,6 +205,9 @@ pub enum EngineError {
     /// A subnet collides.
     #[error(transparent)]
     Collision(#[from] Collision),
+    /// A network cannot move.
+    #[error(transparent)]
+    Renumber(#[from] RenumberError),
     /// Gateway, range or auxiliary addresses do not fit.
     #[error(transparent)]
     Pool(#[from] PoolError),
@@ -391,6 +398,7 @@ impl Diagnose for EngineError {
             Self::NetworkExists(_) => "network-exists",
             Self::Builtin(..) => "builtin-network",
             Self::Removing(_) => "network-removing",
+            Self::Unsettled(_) => "network-unsettled",
             Self::LegacyTable => "legacy-table-unreadable",
             Self::NetworkInUse { .. } => "network-in-use",
             Self::NoContainer { .. } => "no-such-container",
@@ -435,6 +443,7 @@ impl Diagnose for EngineError {
                 Some(format!("did you mean {}?", near.join(" or ")))
             }
             Self::NoNetwork { .. } => Some("`pontoon network ls` shows them".into()),
+            Self::Unsettled(_) => Some("try again when it has ended".into()),
             Self::NoContainer { near, .. } if !near.is_empty() => {
                 Some(format!("did you mean {}?", near.join(" or ")))
             }
@@ -510,6 +519,7 @@ impl EngineError {
             Self::Definition(error) => error,
             Self::Choice(error) => error,
             Self::Collision(error) => error,
+            Self::Renumber(error) => error,
             Self::Pool(error) => error,
             Self::Subnet(error) => error,
             Self::Option(error) => error,

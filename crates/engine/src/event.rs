@@ -84,7 +84,8 @@ pub(crate) fn of_change(tx: &Tx<'_>, subject: &Subject, recovery: Recovery) -> R
         }
         (Subject::Sandbox(id), Recovery::Undo) => told.started(id)?,
         (Subject::Sandbox(id), Recovery::Finish) => told.taken_away(id)?,
-        (Subject::Prune, _) => {}
+        (Subject::Renumber { network, .. }, Recovery::Finish) => told.network(network, Action::Renumber)?,
+        (Subject::Renumber { .. }, Recovery::Undo) | (Subject::Prune, _) => {}
     }
     Ok(told.news)
 }

@@ -24,6 +24,7 @@ pub mod observe;
 pub mod prune;
 pub mod publish;
 pub mod recover;
+pub mod renumber;
 pub mod report;
 pub mod resolve;
 pub mod root;

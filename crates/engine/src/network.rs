@@ -104,10 +104,10 @@ struct Checked {
 
 /// What was said about one family's addresses.
 #[derive(Default)]
-struct PoolSpec {
-    subnet: Option<IpNet>,
-    gateway: Option<IpAddr>,
-    range: Option<IpNet>,
+pub(crate) struct PoolSpec {
+    pub(crate) subnet: Option<IpNet>,
+    pub(crate) gateway: Option<IpAddr>,
+    pub(crate) range: Option<IpNet>,
     aux: BTreeMap<String, IpAddr>,
 }
 
@@ -362,7 +362,7 @@ fn user_names(tx: &Tx<'_>, network: &Network) -> Result<Vec<String>, EngineError
     Ok(names)
 }
 
-fn names_and_subnets(tx: &Tx<'_>) -> Result<Vec<(NetworkName, IpNet)>, StoreError> {
+pub(crate) fn names_and_subnets(tx: &Tx<'_>) -> Result<Vec<(NetworkName, IpNet)>, StoreError> {
     let pairs = |network: Network| {
         let name = network.name.clone();
         network.pools().map(|pool| (name.clone(), pool.subnet)).collect::<Vec<_>>()
@@ -388,7 +388,7 @@ fn check(spec: &NetworkSpec) -> Result<Checked, EngineError> {
 }
 
 /// Sorts subnets, gateways, ranges and auxiliary addresses to their families.
-fn check_pools(spec: &NetworkSpec) -> Result<(Option<PoolSpec>, Option<PoolSpec>), EngineError> {
+pub(crate) fn check_pools(spec: &NetworkSpec) -> Result<(Option<PoolSpec>, Option<PoolSpec>), EngineError> {
     let subnets = spec.subnets.iter().map(|text| subnet::parse(text)).collect::<Result<Vec<_>, _>>()?;
     let has_v6_subnet = subnets.iter().any(|subnet| subnet.addr().is_ipv6());
     // As Docker: an IPv6 subnet does not switch IPv6 on, and is refused below; saying nothing is not saying no.

@@ -153,7 +153,7 @@ fn notices(tx: &Tx<'_>, subject: &Subject) -> Result<Vec<Notice>, StoreError> {
             return Ok(if named { vec![Notice::Member(endpoint.sandbox)] } else { Vec::new() });
         }
         Subject::Sandbox(id) => id,
-        Subject::Network(id) => {
+        Subject::Network(id) | Subject::Renumber { network: id, .. } => {
             let named = tx.network(id)?.is_some_and(|network| network.has_names());
             return Ok(if named { vec![Notice::Network(id.clone())] } else { Vec::new() });
         }

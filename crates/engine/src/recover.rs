@@ -43,7 +43,7 @@ impl Engine {
     fn repair_entry(&mut self, id: i64, seen: JournalEntry) -> Result<(), EngineError> {
         // The table and its bridges are made and removed under this lock.
         let _guard = match seen.subject {
-            Subject::Network(_) | Subject::Prune => Some(self.store.exclusive()?),
+            Subject::Network(_) | Subject::Renumber { .. } | Subject::Prune => Some(self.store.exclusive()?),
             Subject::Endpoint(_) | Subject::Sandbox(_) | Subject::Cable(_) | Subject::Ports { .. } => None,
         };
         // Between reading it and having its lock, its owner may have finished.
@@ -162,6 +162,13 @@ pub(crate) fn clean(tx: &Tx<'_>, subject: &Subject) -> Result<(), StoreError> {
                 None => Ok(()),
             }
         }
+        Subject::Renumber { network, leases } => {
+            for (owner, address) in leases {
+                tx.lease_free(network, *address, owner)?;
+            }
+            tx.pools_restart(network)?;
+            tx.network_clear_removing(network)
+        }
         Subject::Prune => Ok(()),
     }
 }
@@ -171,6 +178,19 @@ fn forget_endpoint(tx: &Tx<'_>, endpoint: &Endpoint) -> Result<(), StoreError> {
     tx.lease_free_all(&endpoint.id)?;
     tx.endpoint_delete(&endpoint.id)?;
     event::pools_not_low(tx, &endpoint.network)
+}
+
+/// Whether a change is about an endpoint, which is being made or taken away then.
+pub(crate) fn concerns(subject: &Subject, endpoint: &Endpoint) -> bool {
+    match subject {
+        Subject::Endpoint(id) | Subject::Ports { endpoint: Some(id), .. } => *id == endpoint.id,
+        Subject::Sandbox(id) => *id == endpoint.sandbox,
+        Subject::Network(_)
+        | Subject::Cable(_)
+        | Subject::Ports { .. }
+        | Subject::Renumber { .. }
+        | Subject::Prune => false,
+    }
 }
 
 /// Removes a container's record, and gives its published ports free.

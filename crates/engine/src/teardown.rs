@@ -22,8 +22,24 @@ use crate::{Engine, EngineError};
 
 impl Engine {
     /// Notes that a container has ended and writes down what is left to do, as a plan in the journal that `owned`
-    /// stands for.
+    /// stands for. Whoever changes what is attached to it is waited for: the plan is for what is there then.
     pub(crate) fn note_ended(
+        &mut self,
+        id: &SandboxId,
+        code: i32,
+        owned: Owned,
+    ) -> Result<Option<Plan>, EngineError> {
+        let number = self.store.read(|tx| tx.sandbox(id))?.map_or(0, |sandbox| sandbox.netns.ino);
+        if number == 0 {
+            return self.note_ended_alone(id, code, owned);
+        }
+        self.sandboxes.lock(number)?;
+        let noted = self.note_ended_alone(id, code, owned);
+        self.sandboxes.release(number)?;
+        noted
+    }
+
+    fn note_ended_alone(
         &mut self,
         id: &SandboxId,
         code: i32,

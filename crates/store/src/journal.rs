@@ -1,5 +1,7 @@
 //! The journal: what was begun and, as long as it stands here, not finished.
 
+use std::net::IpAddr;
+
 use pontoon_model::{EndpointId, NetworkId, Publication, SandboxId, Step};
 use rusqlite::params;
 
@@ -37,6 +39,13 @@ pub enum Subject {
         ports: Vec<Publication>,
         /// The endpoint that came with them, if one did.
         endpoint: Option<EndpointId>,
+    },
+    /// A network's that moves to other subnets.
+    Renumber {
+        /// The network.
+        network: NetworkId,
+        /// The addresses that are to be free when the entry is gone, and whose they are.
+        leases: Vec<(EndpointId, IpAddr)>,
     },
     /// Of whatever nobody uses.
     Prune,

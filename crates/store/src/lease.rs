@@ -203,6 +203,43 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// Frees one address of `owner`; one that it does not have is not missed. It keeps its MAC and queues up.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be written.
+    pub fn lease_free(
+        &self,
+        network: &NetworkId,
+        address: IpAddr,
+        owner: &EndpointId,
+    ) -> Result<(), StoreError> {
+        let book = self.book(network, Family::of_address(address))?;
+        let free = "UPDATE lease SET holder = NULL, freed = (SELECT clock FROM pool WHERE id = ?1)
+            WHERE pool = ?1 AND address = ?2 AND holder = ?3";
+        let columns = params![book.id, blob(subnet::to_number(address)), owner.as_str()];
+        if self.write("free an address", free, columns)? > 0 {
+            self.count(book.id, -1, 1)?;
+        }
+        Ok(())
+    }
+
+    /// Begins a network's address pools anew, for another subnet: the next address to give out is the first that nobody
+    /// has or had. Whatever is free queues up, so that a network that comes back to a subnet has all of it.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be written.
+    pub fn pools_restart(&self, network: &NetworkId) -> Result<(), StoreError> {
+        let queue = "UPDATE lease SET freed = (SELECT clock FROM pool WHERE id = lease.pool)
+            WHERE holder IS NULL AND freed IS NULL AND pool IN (SELECT id FROM pool WHERE network = ?1)";
+        self.write("queue free addresses up", queue, [network.as_str()])?;
+        let begin = "UPDATE pool SET next = zeroblob(16), clock = clock + 1,
+            waiting = (SELECT count(*) FROM lease WHERE pool = pool.id AND freed IS NOT NULL) WHERE network = ?1";
+        self.write("begin address pools anew", begin, [network.as_str()])?;
+        Ok(())
+    }
+
     /// Who has `address`.
     ///
     /// # Errors

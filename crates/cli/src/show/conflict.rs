@@ -2,6 +2,7 @@
 
 use pontoon_engine::conflict::{Conflict, Severity, conflicts};
 use pontoon_engine::report::Reader;
+use pontoon_model::diagnose::with_causes;
 
 use crate::global::Global;
 use crate::output;

@@ -48,6 +48,10 @@ impl InFlight {
         for (_, entry) in journal {
             match &entry.subject {
                 Subject::Network(id) => drop(in_flight.networks.insert(id.clone())),
+                Subject::Renumber { network, leases } => {
+                    in_flight.networks.insert(network.clone());
+                    in_flight.endpoints.extend(leases.iter().map(|(endpoint, _)| endpoint.clone()));
+                }
                 Subject::Endpoint(id) | Subject::Cable(id) | Subject::Ports { endpoint: Some(id), .. } => {
                     in_flight.endpoints.insert(id.clone());
                 }

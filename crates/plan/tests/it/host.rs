@@ -153,6 +153,7 @@ impl Host {
             return self.names_route(netns, link, *source, matches!(op, RouteOp::Names { .. }));
         }
         let (netns, via, link) = match op {
+            RouteOp::Subnet { .. } => unreachable!("nobody deletes routes here"),
             RouteOp::Default { netns, via, link, .. } | RouteOp::DeleteDefault { netns, via, link } => {
                 (netns, via, link)
             }
@@ -178,6 +179,7 @@ impl Host {
             RouteOp::DeleteDefault { .. }
             | RouteOp::Loopback { .. }
             | RouteOp::Names { .. }
+            | RouteOp::Subnet { .. }
             | RouteOp::DeleteNames { .. } => {
                 if space.routes.get(&via.is_ipv4()) == Some(&route) {
                     space.routes.remove(&via.is_ipv4());

@@ -237,3 +237,57 @@ fn a_network_that_comes_back_starts_anew() -> Result<(), IpamError> {
         Ok(())
     })
 }
+
+/// A network that moves to another subnet gives out what nobody has there, and when it comes back all that it had.
+#[test]
+fn pools_that_begin_anew_lose_no_address() -> Result<(), StoreError> {
+    let place = Place::new();
+    let mut store = Store::open(&place.dirs)?;
+    let id = network_id(1);
+    let (here, there) =
+        (pool("10.9.0.0/29", None, "10.9.0.1", &[]), pool("10.1.0.0/29", None, "10.1.0.1", &[]));
+    let at = |text: &str| text.parse::<IpAddr>().unwrap();
+    let allocate = |store: &mut Store, pool: &AddressPool, owner: u64| {
+        let mut given = None;
+        store.transaction(|tx| {
+            given = tx.allocate(&id, pool, &endpoint_id(owner)).ok();
+            Ok::<_, StoreError>(())
+        })?;
+        Ok::<_, StoreError>(given)
+    };
+    store.transaction(|tx| tx.network_put(&network(1, "blue")))?;
+    assert_eq!(allocate(&mut store, &here, 1)?, Some(at("10.9.0.2")));
+    assert_eq!(allocate(&mut store, &here, 2)?, Some(at("10.9.0.3")));
+    // The new address first, then the old one goes: what is not held is not missed.
+    store.transaction(|tx| {
+        tx.lease_take(&id, at("10.1.0.2"), &endpoint_id(1), mac(1)).unwrap();
+        tx.lease_free(&id, at("10.9.0.2"), &endpoint_id(1))?;
+        tx.lease_free(&id, at("10.9.0.2"), &endpoint_id(1))?;
+        tx.lease_free(&id, at("10.9.0.3"), &endpoint_id(1))?;
+        tx.lease_free_all(&endpoint_id(2))?;
+        tx.pools_restart(&id)?;
+        assert_eq!(tx.leases_used(&id, Family::V4)?, 1);
+        assert_eq!(tx.lease_holder(&id, at("10.9.0.2"))?, None);
+        Ok::<_, StoreError>(())
+    })?;
+    // Numbers below the cursor of before; then all are taken, and what is elsewhere is not given out.
+    for (owner, expected) in [
+        (2, Some("10.1.0.3")),
+        (3, Some("10.1.0.4")),
+        (4, Some("10.1.0.5")),
+        (5, Some("10.1.0.6")),
+        (6, None),
+    ] {
+        assert_eq!(allocate(&mut store, &there, owner)?, expected.map(at), "{owner}");
+    }
+    store.transaction(|tx| {
+        (1..=5).try_for_each(|owner| tx.lease_free_all(&endpoint_id(owner)))?;
+        tx.pools_restart(&id)
+    })?;
+    let mut back = BTreeSet::new();
+    while let Some(address) = allocate(&mut store, &here, 9)? {
+        back.insert(address);
+    }
+    assert_eq!(back, (2..=6).map(|last| at(&format!("10.9.0.{last}"))).collect());
+    Ok(())
+}

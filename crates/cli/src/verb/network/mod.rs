@@ -6,6 +6,7 @@ mod disconnect;
 pub(crate) mod inspect;
 mod ls;
 mod prune;
+mod renumber;
 mod rm;
 
 use std::process::ExitCode;
@@ -23,6 +24,7 @@ pub(crate) enum Network {
     Inspect(inspect::Inspect),
     Connect(connect::Connect),
     Disconnect(disconnect::Disconnect),
+    Renumber(renumber::Renumber),
     Rm(rm::Rm),
     Prune(prune::Prune),
 }
@@ -35,6 +37,7 @@ impl Network {
             Self::Inspect(verb) => verb.run(global),
             Self::Connect(verb) => verb.run(global),
             Self::Disconnect(verb) => verb.run(global),
+            Self::Renumber(verb) => verb.run(global),
             Self::Rm(verb) => verb.run(global),
             Self::Prune(verb) => verb.run(global),
         }

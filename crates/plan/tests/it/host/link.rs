@@ -78,6 +78,7 @@ impl Host {
             LinkOp::Set { netns, name, settings } => self.set(netns, name, settings),
             LinkOp::Delete { netns, name, mark } => self.delete(netns, name, mark),
             LinkOp::Vanish { name, mark } => self.delete(&Netns::Host, name, mark),
+            LinkOp::Mend { .. } => unreachable!("nobody changes links here"),
             LinkOp::Settle { names, others, .. } => {
                 let host = names.iter().map(|name| (&Netns::Host, name));
                 let others = others.iter().map(|(netns, name)| (netns, name));

@@ -1,7 +1,7 @@
 //! Asking others: a state machine, which is told of queries, of what came back, and of the time, and says what to send.
 //!
 //! Each question goes out with a number and from a port that nobody can guess (RFC 5452): the port is that of a socket
-//! which is opened for this exchange alone and connected, so that the kernel takes nothing from anybody else. Equal
+//! that has no other question at the time, and is connected, so that the kernel takes nothing from anybody else. Equal
 //! questions that are on their way are joined, which also leaves a forger one try instead of many.
 //!
 //! Of several servers, the first that works is asked first. If it does not answer within its usual time, the next one is
@@ -34,7 +34,8 @@ pub use health::ServerState;
 /// What is to be done, in the order in which it is said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action<T> {
-    /// Open a socket with a port of the kernel's choice, connect it to the server, and send this.
+    /// Send this by a socket that is connected to the server, with a port of the kernel's choice, and that no other
+    /// exchange uses.
     Send {
         /// What the socket is for.
         exchange: ExchangeId,
@@ -247,7 +248,8 @@ impl<T> Forwarder<T> {
 
     /// A datagram came on the socket of an exchange.
     pub fn on_datagram(&mut self, now: Duration, id: ExchangeId, from: SocketAddr, message: &[u8]) {
-        let Some(exchange) = self.exchanges.get(&id) else { return };
+        let datagram = |exchange: &&Exchange| exchange.transport == Transport::Udp;
+        let Some(exchange) = self.exchanges.get(&id).filter(datagram) else { return };
         match exchange.read(from, message) {
             Some(answer) => self.answered(now, id, answer),
             // A forger has this one try; the real answer may still come.

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pontoon_dns::forwarder::{ExchangeId, Forwarder};
+use pontoon_dns::forwarder::Forwarder;
 use pontoon_dns::wire::{TCP_PAYLOAD, UDP_PAYLOAD};
 use pontoon_dns::{Action, Client, NetworkKey, Query, Transport, Upstreams, Verdict};
 use pontoon_kernel::datagram::{self, Batch, DeviceSocket};
@@ -38,7 +38,7 @@ enum Token {
     Datagrams(u64),
     Listener(u64),
     Stream(u64),
-    Exchange(u64),
+    Asked(u64),
 }
 
 impl Token {
@@ -49,7 +49,7 @@ impl Token {
             Self::Datagrams(number) => number << 3 | 2,
             Self::Listener(number) => number << 3 | 3,
             Self::Stream(number) => number << 3 | 4,
-            Self::Exchange(number) => number << 3 | 5,
+            Self::Asked(number) => number << 3 | 5,
         }
     }
 
@@ -60,7 +60,7 @@ impl Token {
             (2, number) => Self::Datagrams(number),
             (3, number) => Self::Listener(number),
             (4, number) => Self::Stream(number),
-            (_, number) => Self::Exchange(number),
+            (_, number) => Self::Asked(number),
         }
     }
 }
@@ -131,7 +131,7 @@ impl Loop {
             resting: Vec::new(),
             next_tick: Duration::ZERO,
             forwarder: Forwarder::new(options.forward, dice()),
-            asking: Asking::new(),
+            asking: Asking::new(dice()),
             files,
             given: None,
             upstreams: Upstreams::default(),
@@ -163,7 +163,7 @@ impl Loop {
                     Token::Datagrams(number) => self.datagrams(number),
                     Token::Listener(number) => self.accept(number),
                     Token::Stream(number) => self.stream(number),
-                    Token::Exchange(number) => self.exchange(number),
+                    Token::Asked(number) => self.asked(number),
                 }
             }
             self.time();
@@ -443,21 +443,18 @@ impl Loop {
     }
 
     /// Something came from a server that was asked.
-    fn exchange(&mut self, number: u64) {
-        let id = ExchangeId::from_number(number);
-        let Some(kind) = self.asking.kind(id) else { return };
-        let heard = self.asking.ready(id);
+    fn asked(&mut self, number: u64) {
+        let Some((id, heard)) = self.asking.ready(number) else { return };
         let now = self.start.elapsed();
-        match (heard, kind) {
-            (Some(Heard::Message(message)), Some(server)) => {
-                self.forwarder.on_datagram(now, id, server, &message);
-            }
-            (Some(Heard::Message(message)), None) => self.forwarder.on_stream(now, id, Some(&message)),
-            (Some(Heard::Unreachable), _) => self.forwarder.on_unreachable(now, id),
-            (Some(Heard::Ended), _) => self.forwarder.on_stream(now, id, None),
-            (None, _) => {
-                if let Some(fd) = self.asking.fd(id).filter(|_| kind.is_none() && self.asking.is_sent(id)) {
-                    let _ = self.interest(fd, Token::Exchange(number), epoll::EventFlags::IN);
+        match heard {
+            Heard::Datagram(server, message) => self.forwarder.on_datagram(now, id, server, message),
+            Heard::Message(message) => self.forwarder.on_stream(now, id, Some(message)),
+            Heard::Unreachable => self.forwarder.on_unreachable(now, id),
+            Heard::Ended => self.forwarder.on_stream(now, id, None),
+            Heard::Sent => {
+                if let Some(fd) = self.asking.fd(number) {
+                    // It was added, and so it can be changed.
+                    let _ = self.interest(fd, Token::Asked(number), epoll::EventFlags::IN);
                 }
             }
         }
@@ -469,18 +466,23 @@ impl Loop {
         while let Some(action) = self.forwarder.poll_action() {
             match action {
                 Action::Send { exchange, server, message } => {
-                    let sent = self.asking.send(exchange, server, &message);
-                    let token = Token::Exchange(exchange.number());
-                    let added = sent.and_then(|fd| add(&self.epoll, fd, token, epoll::EventFlags::IN));
+                    let now = self.start.elapsed();
+                    let sent = self.asking.send(now, exchange, server, &message);
+                    let flags = epoll::EventFlags::IN;
+                    let added = sent.and_then(|new| match new {
+                        Some((number, fd)) => add(&self.epoll, fd, Token::Asked(number), flags),
+                        None => Ok(()),
+                    });
                     if added.is_err() {
-                        self.forwarder.on_unreachable(self.start.elapsed(), exchange);
+                        self.forwarder.on_unreachable(now, exchange);
                     }
                 }
                 Action::Stream { exchange, server, message } => {
                     let begun = self.asking.stream(exchange, server, &message);
-                    let token = Token::Exchange(exchange.number());
                     let flags = epoll::EventFlags::IN | epoll::EventFlags::OUT;
-                    if begun.and_then(|fd| add(&self.epoll, fd, token, flags)).is_err() {
+                    let added =
+                        begun.and_then(|(number, fd)| add(&self.epoll, fd, Token::Asked(number), flags));
+                    if added.is_err() {
                         self.forwarder.on_unreachable(self.start.elapsed(), exchange);
                     }
                 }

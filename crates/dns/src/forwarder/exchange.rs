@@ -10,18 +10,6 @@ use crate::wire::{Transport, UDP_PAYLOAD, flag, kind};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ExchangeId(pub(super) u64);
 
-impl ExchangeId {
-    /// The number, for tables of the caller.
-    pub fn number(self) -> u64 {
-        self.0
-    }
-
-    /// The exchange with this number.
-    pub fn from_number(number: u64) -> Self {
-        Self(number)
-    }
-}
-
 #[derive(Debug)]
 pub(super) struct Exchange {
     /// The question that it is for.

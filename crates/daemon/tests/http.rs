@@ -96,7 +96,9 @@ fn who_says_nothing_hinders_nobody_for_long() {
     let mut answer = String::new();
     // It may be closed before all of it is read: then the kernel resets the connection.
     let _ = refused.read_to_string(&mut answer);
-    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    // On a machine that is very busy, those who say nothing have had their time by then.
+    let in_time = start.elapsed() < Duration::from_secs(4);
+    assert!(answer.starts_with("HTTP/1.1 503 ") || !in_time, "{answer}");
     let mut late = &silent[0];
     let mut slow = &silent[1];
     for _ in 0..8 {

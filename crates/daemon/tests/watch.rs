@@ -69,7 +69,7 @@ fn host_with_network(host: &Host) -> Pontoon<'_> {
     host.uplink();
     let pontoon = Pontoon::on(host);
     let options = "--subnet 10.1.0.0/24 --subnet fd01::/64 -o com.docker.network.bridge.name=blue0";
-    pontoon.run(&format!("network create {options} blue"));
+    pontoon.run(&format!("network create -o pontoon.dns=false {options} blue"));
     pontoon.run("run -d --name web --network blue -p 8080:80 -- sleep 1000");
     pontoon.run("run -d --name db --network blue -- sleep 1000");
     pontoon
@@ -87,6 +87,10 @@ sandboxed! {
     fn what_somebody_changes_is_put_back_at_once(host: Host) {
         let pontoon = host_with_network(&host);
         let web = port(&host, "web");
+        // The first packet begins the port's account.
+        let served = host.serve("web", 80, "hello");
+        host.fetch("outside", "192.0.2.2:8080").unwrap();
+        drop(served);
         let before = state(&host);
         let watched = Watched::start(true);
         for (damage, code) in [
@@ -149,7 +153,7 @@ sandboxed! {
             pontoon.run("network connect blue netns:theirs");
             pontoon.run("network disconnect blue netns:theirs");
             pontoon.run("run --rm --network blue -p 9090:90 -- true");
-            pontoon.run("network create -o com.docker.network.bridge.enable_icc=false red");
+            pontoon.run("network create -o pontoon.dns=false -o com.docker.network.bridge.enable_icc=false red");
             pontoon.run("run --rm --network red -- true");
             pontoon.run("publish db 7070:70");
             pontoon.run("unpublish db 7070");
@@ -175,7 +179,7 @@ sandboxed! {
 
     fn what_is_to_stay_stays_and_is_reported(host: Host) {
         let pontoon = host_with_network(&host);
-        pontoon.run("network create -o pontoon.repair=false -o com.docker.network.bridge.name=red0 red");
+        pontoon.run("network create -o pontoon.dns=false -o pontoon.repair=false -o com.docker.network.bridge.name=red0 red");
         let watched = Watched::start(true);
         host.sh("ip link set dev red0 down");
         let report = watched.wait("red is reported", |report| matches!(report, Report::Repair { .. }));
@@ -208,7 +212,7 @@ sandboxed! {
     fn a_new_route_of_somebody_elses_is_told(host: Host) {
         let pontoon = host_with_network(&host);
         let watched = Watched::start(true);
-        pontoon.run("network create red");
+        pontoon.run("network create -o pontoon.dns=false red");
         host.sh("ip link add vpn0 type bridge; ip link set vpn0 up; ip route add 10.1.0.0/25 dev vpn0 table 7");
         let report = watched.wait("the route", |report| matches!(report, Report::RouteAppeared(_)));
         let Report::RouteAppeared(route) = report else { unreachable!() };

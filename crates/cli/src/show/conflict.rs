@@ -6,7 +6,6 @@ use pontoon_model::diagnose::with_causes;
 
 use crate::global::Global;
 use crate::output;
-use pontoon_model::diagnose::with_causes;
 
 /// What there is. Networks can be shown also where it cannot be found out.
 pub(crate) fn found(global: &Global, reader: &Reader) -> Vec<Conflict> {

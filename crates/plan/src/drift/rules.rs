@@ -11,7 +11,7 @@ use super::wanted::{Owner, Wanted};
 use super::{Code, Drift, Observed, SeenRules};
 use crate::network::{self, Others};
 use crate::ruleset::{self, USER_CHAINS};
-use crate::{Plan, guard};
+use crate::{Plan, account, guard};
 
 /// How many elements a sentence shows.
 const SHOWN: usize = 3;
@@ -215,7 +215,9 @@ impl One<'_> {
         for (owner, list) in changed {
             drifts.push(self.missing(Code::ElementChanged, owner, &list));
         }
-        for made in &self.made.sets {
+        // Accounts are begun by packets, and nobody reads those of ports that are not published.
+        let kept = |name: &str| !account::begins_by_itself(name);
+        for made in self.made.sets.iter().filter(|made| kept(&made.set.name)) {
             let name = made.set.name.as_str();
             let of = Elements::new(self.table().clone(), name, []);
             let listed = self.there.set(name).map_or(&[][..], |listed| &listed.elements);

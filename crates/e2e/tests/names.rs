@@ -123,7 +123,7 @@ sandboxed! {
         assert!(pontoon.run("run --rm --network blue -- getent ahostsv6 web").starts_with(&v6));
         let script = "import socket; print(sorted({i[4][0] for i in socket.getaddrinfo(\"web\", 80)})); \
                       print(socket.gethostbyaddr(socket.gethostbyname(\"web\"))[0])";
-        let said = pontoon.run(&format!("run --rm --network blue -- python3 -c '{}'", script.replace('"', "\u{22}")));
+        let said = pontoon.run(&format!("run --rm --network blue -- python3 -c '{script}'"));
         assert!(said.contains(&v4) && said.contains(&v6) && said.ends_with("web.blue"), "{said}");
         let said = pontoon.run("run --rm --network blue -- busybox nslookup web");
         assert!(said.contains(&v4) && said.contains(&v6), "{said}");

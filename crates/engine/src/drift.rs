@@ -165,7 +165,9 @@ impl Engine {
     ///
     /// If the state cannot be read or written, or the kernel does not tell.
     pub fn repair(&mut self, scope: &Scope, by: Option<&Hand>) -> Result<Outcome<Vec<Repair>>, EngineError> {
-        if self.mode == Mode::Apply && self.compare(scope).is_ok_and(|found| found.is_empty()) {
+        // Where somebody's hand was seen, something will be found.
+        let unsure = self.mode == Mode::Apply && by.is_none();
+        if unsure && self.compare(scope).is_ok_and(|found| found.is_empty()) {
             return Ok(Outcome { value: Vec::new(), plan: Plan::default() });
         }
         let guard = self.exclusive()?;
@@ -267,6 +269,8 @@ impl Engine {
             },
             |_, ()| Ok(()),
         );
+        // Held on to, a namespace would outlive its processes.
+        drift.plan.namespaces().into_iter().for_each(|id| self.executor.release(id));
         match done {
             Ok(done) => {
                 plan.append(done.plan);
@@ -318,7 +322,10 @@ impl Engine {
             switched: &records.switched,
             busy: &records.busy,
         };
-        let wanted = Wanted::of(&desired, now);
+        let wanted = match *scope == Scope::rules() {
+            true => Wanted::of_rules(&desired, now),
+            false => Wanted::of(&desired, now),
+        };
         let seen = self.see(scope, &records, &wanted)?;
         Ok(find(&wanted, &seen))
     }

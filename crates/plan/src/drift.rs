@@ -13,12 +13,13 @@ mod seen;
 mod switches;
 mod wanted;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use pontoon_model::endpoint::Cable;
 use pontoon_model::network::Segment;
 use pontoon_model::op::Netns;
+use pontoon_model::sandbox::NetnsId;
 use pontoon_model::{Endpoint, IfName, Network, NetworkName};
 
 use crate::endpoint::DefaultRoutes;
@@ -247,6 +248,18 @@ pub struct Desired<'a> {
     pub switched: &'a BTreeMap<String, String>,
     /// What somebody is working at.
     pub busy: &'a Busy,
+}
+
+impl Plan {
+    /// The namespaces but the host's that links of the plan are in.
+    pub fn namespaces(&self) -> BTreeSet<NetnsId> {
+        let names = self.ops().flat_map(busy::names);
+        let other = |(netns, _): (&Netns, &IfName)| match netns {
+            Netns::Host => None,
+            Netns::Other { id, .. } => Some(*id),
+        };
+        names.filter_map(other).collect()
+    }
 }
 
 /// Everything that was looked at and is not as it should be, in the order in which it is to be put back.

@@ -10,9 +10,11 @@ use crate::global::Global;
 use crate::output;
 use crate::show::plan::PlanFlag;
 
-/// Make the bridges and rules of all networks again, as after a reboot
+/// Make the bridges and rules of all networks again, as after a reboot, and put back what somebody changed of them
 ///
-/// Prints the name of each network that was not there. What is there is left as it is.
+/// Prints the name of each network that was not there, and everything else that was not as Pontoon made it: rules,
+/// elements, links, addresses, routes, switches. What is as it should be is not touched. What was changed of a network
+/// with the option pontoon.repair=false stays, and is only told.
 #[derive(Debug, Args)]
 pub(crate) struct Restore {
     #[command(flatten)]

@@ -164,17 +164,20 @@ impl Engine {
         inside: bool,
     ) -> Result<(), EngineError> {
         let mut gone: BTreeSet<Netns> = BTreeSet::new();
-        let mut there: BTreeSet<Netns> = BTreeSet::new();
+        let mut last: Option<&Netns> = None;
         for place in wanted.places().filter(|place| place.0 != Netns::Host) {
             let first = wanted.other_end(place);
             let lost = first.is_some_and(|first| matches!(seen.links.get(first), Some(None)));
             if !(inside && asked(place) || lost) || gone.contains(&place.0) {
                 continue;
             }
-            let looked = self.see_link(&place.0, &place.1, true);
-            match looked {
+            if last.is_some_and(|last| *last != place.0) {
+                self.leave(last);
+            }
+            last = Some(&place.0);
+            match self.see_link(&place.0, &place.1, true) {
                 Ok(found) => {
-                    if there.insert(place.0.clone()) {
+                    if !seen.ways.contains_key(&place.0) {
                         let ways = self.see_ways(&place.0)?;
                         seen.ways.insert(place.0.clone(), ways);
                     }
@@ -185,17 +188,20 @@ impl Engine {
                 Err(error) => return Err(error),
             }
         }
+        self.leave(last);
         for place in wanted.places().filter(|place| gone.contains(&place.0)) {
             seen.links.remove(place);
             wanted.other_end(place).map(|other| seen.links.remove(other));
         }
-        // Held on to, a namespace would outlive its processes.
-        for netns in there {
-            if let Netns::Other { id, .. } = netns {
-                self.executor.release(id);
-            }
-        }
         Ok(())
+    }
+
+    /// Lets go of a namespace: held on to, it would outlive its processes, and a thousand are more than there are
+    /// descriptors.
+    fn leave(&mut self, netns: Option<&Netns>) {
+        if let Some(Netns::Other { id, .. }) = netns {
+            self.executor.release(*id);
+        }
     }
 
     fn see_link(

@@ -30,9 +30,9 @@ pub(crate) struct Host {
 pub(crate) struct Space {
     pub(crate) links: BTreeMap<String, Link>,
     /// Router and link of the default route, by whether it is IPv4's.
-    routes: BTreeMap<bool, (IpAddr, String)>,
+    pub(crate) routes: BTreeMap<bool, (IpAddr, String)>,
     /// Settings that belong to no link.
-    sysctls: BTreeMap<String, String>,
+    pub(crate) sysctls: BTreeMap<String, String>,
 }
 
 /// What the kernel says no with.
@@ -153,9 +153,13 @@ impl Host {
             return self.names_route(netns, link, *source, matches!(op, RouteOp::Names { .. }));
         }
         let (netns, via, link) = match op {
-            RouteOp::Subnet { .. } => unreachable!("nobody deletes routes here"),
             RouteOp::Default { netns, via, link, .. } | RouteOp::DeleteDefault { netns, via, link } => {
                 (netns, via, link)
+            }
+            RouteOp::Subnet { link, address } => {
+                let link = self.space(&Netns::Host)?.links.get_mut(link.as_str());
+                link.ok_or_else(|| Refusal::NoLink("the bridge".to_owned()))?.route_again(address);
+                return Ok(());
             }
             RouteOp::Loopback { link, metric } => {
                 let link = self.space(&Netns::Host)?.links.get_mut(link.as_str());
@@ -286,6 +290,11 @@ impl Space {
         let mut space = Self::default();
         space.links.insert("lo".into(), Link::new(Kind::Loopback, "02:00:00:00:00:01".parse().unwrap()));
         space
+    }
+
+    /// Whether packets for 127.0.0.11 leave by a link.
+    pub(crate) fn leads_to_names(&self) -> bool {
+        self.links.values().any(|link| link.sysctls.contains_key(NAMES_ROUTE))
     }
 }
 

@@ -20,8 +20,9 @@ use crate::show::plan::PlanFlag;
 ///
 /// Options are Docker's: com.docker.network.bridge.name, …bridge.enable_icc, …bridge.enable_ip_masquerade,
 /// …bridge.gateway_mode_ipv4 and …ipv6 (nat, nat-unprotected, routed, isolated), …bridge.inhibit_ipv4,
-/// …container_iface_prefix, …driver.mtu, …host_ipv4 and …host_ipv6; and Pontoon's own pontoon.antispoof (true unless said
-/// otherwise: its containers send with their own addresses alone). A wrong one is answered with the near ones.
+/// …container_iface_prefix, …driver.mtu, …host_ipv4 and …host_ipv6; and Pontoon's own, true unless said otherwise:
+/// pontoon.antispoof (its containers send with their own addresses alone) and pontoon.repair (what somebody changes of
+/// it on the host is put back). A wrong one is answered with the near ones.
 #[derive(Debug, Args)]
 pub(crate) struct Create {
     /// What carries the network

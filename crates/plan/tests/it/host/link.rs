@@ -4,9 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use pontoon_model::op::{AddressOp, LinkMark, LinkOp, LinkSettings, NeighbourOp, Netns, VethPeer};
+use pontoon_model::op::{
+    AddressOp, DevConf, LinkMark, LinkMending, LinkOp, LinkSettings, NeighbourOp, Netns, VethPeer,
+};
 use pontoon_model::sandbox::NetnsId;
 use pontoon_model::{IfName, Mac};
+use pontoon_plan::drift::{SeenLink, SeenPort, SeenRoutes};
 
 use super::{Host, Refusal, id_of};
 
@@ -32,8 +35,11 @@ pub(crate) struct Link {
     isolated: bool,
     hairpin: bool,
     no_autoconf: bool,
+    stp: bool,
     addresses: BTreeSet<IpNet>,
     neighbours: BTreeMap<IpAddr, Mac>,
+    /// Subnets whose route somebody deleted.
+    routeless: BTreeSet<IpNet>,
 }
 
 impl Link {
@@ -54,9 +60,67 @@ impl Link {
             isolated: false,
             hairpin: false,
             no_autoconf: false,
+            stp: false,
             addresses: BTreeSet::new(),
             neighbours: BTreeMap::new(),
+            routeless: BTreeSet::new(),
         }
+    }
+
+    /// Somebody changes it.
+    pub(crate) fn damage(&mut self, what: usize) {
+        match what % 10 {
+            0 => self.up = false,
+            1 => self.alias = Some("mine".to_owned()),
+            2 => self.alias = None,
+            3 => drop(self.addresses.pop_first()),
+            4 => self.master = None,
+            5 => self.isolated = !self.isolated && self.master.is_some(),
+            6 => self.hairpin = false,
+            7 => self.stp = self.kind == Kind::Bridge,
+            8 => self.sysctls.retain(|key, _| key != "forwarding" && key != super::LOCAL_ROUTE),
+            _ => self.routeless.extend(self.addresses.iter().map(IpNet::trunc)),
+        }
+        // A port that is none has no options of one.
+        if self.master.is_none() {
+            (self.isolated, self.hairpin) = (false, false);
+        }
+    }
+
+    /// The link as it is seen by whoever looks; indexes are numbers of names.
+    pub(crate) fn seen(&self, index: impl Fn(&str) -> u32, name: &str) -> SeenLink {
+        let port = SeenPort { isolated: self.isolated, hairpin: self.hairpin, plain: true };
+        let conf = [DevConf::Forwarding, DevConf::RouteLocalnet];
+        let on = |conf: DevConf| self.sysctls.get(conf.name()).is_some_and(|value| value == "1");
+        let subnets = self.addresses.iter().map(IpNet::trunc).filter(|net| !self.routeless.contains(net));
+        SeenLink {
+            index: index(name),
+            alias: self.alias.clone(),
+            mac: Some(self.mac.octets()),
+            up: self.up,
+            mtu: self.mtu.unwrap_or(1500),
+            master: self.master.as_deref().map(index),
+            autoconf: Some(!self.no_autoconf),
+            as_made: (self.kind == Kind::Bridge).then_some(!self.stp),
+            port: self.master.is_some().then_some(port),
+            conf: conf.into_iter().map(|conf| (conf, on(conf))).collect(),
+            addresses: Some(self.addresses.iter().copied().collect()),
+            routes: Some(SeenRoutes {
+                subnets: subnets.collect(),
+                loopback: self.sysctls.contains_key(super::LOCAL_ROUTE),
+            }),
+        }
+    }
+
+    /// Has the settings of another one that are not our networks' own.
+    pub(crate) fn sysctls_of(&mut self, other: &Self) {
+        let own = |key: &String| key.contains("log_martians") || key == "arp_notify";
+        self.sysctls
+            .extend(other.sysctls.iter().filter(|(key, _)| own(key)).map(|(k, v)| (k.clone(), v.clone())));
+    }
+
+    pub(super) fn route_again(&mut self, address: &IpNet) {
+        self.routeless.remove(&address.trunc());
     }
 
     /// Whether an address of the link has `address` in its subnet.
@@ -76,9 +140,9 @@ impl Host {
             LinkOp::AddBridge { name, mark, .. } => self.mark(&Netns::Host, name, mark),
             LinkOp::AddVeth { netns, name, mark, .. } => self.mark(netns, name, mark),
             LinkOp::Set { netns, name, settings } => self.set(netns, name, settings),
+            LinkOp::Mend { netns, name, mark, mending } => self.mend(netns, name, mark, mending),
             LinkOp::Delete { netns, name, mark } => self.delete(netns, name, mark),
             LinkOp::Vanish { name, mark } => self.delete(&Netns::Host, name, mark),
-            LinkOp::Mend { .. } => unreachable!("nobody changes links here"),
             LinkOp::Settle { names, others, .. } => {
                 let host = names.iter().map(|name| (&Netns::Host, name));
                 let others = others.iter().map(|(netns, name)| (netns, name));
@@ -162,10 +226,38 @@ impl Host {
         link.no_autoconf |= settings.no_autoconf;
         link.isolated |= settings.isolated;
         link.hairpin |= settings.hairpin;
+        if settings.up && !link.up {
+            // The kernel makes the routes to its subnets again.
+            link.routeless.clear();
+        }
         link.up |= settings.up;
         for (conf, on) in &settings.devconf {
             link.sysctls.insert(conf.name().to_owned(), u32::from(*on).to_string());
         }
+        Ok(())
+    }
+
+    fn mend(
+        &mut self,
+        netns: &Netns,
+        name: &IfName,
+        mark: &LinkMark,
+        mending: &LinkMending,
+    ) -> Result<(), Refusal> {
+        let link = self.found(netns, name)?;
+        if link.mac != mark.mac && link.alias.as_ref() != Some(&mark.alias) {
+            return Err(Refusal::NoLink(name.to_string()));
+        }
+        if mending.mark {
+            if link.mac != mark.mac {
+                link.neighbours.clear();
+            }
+            (link.mac, link.alias) = (mark.mac, Some(mark.alias.clone()));
+        }
+        // What it was made without, it has as the kernel's default.
+        link.mtu = mending.mtu.filter(|mtu| *mtu != 1500).or(link.mtu.filter(|_| mending.mtu.is_none()));
+        link.isolated = mending.isolated.unwrap_or(link.isolated);
+        link.stp &= !mending.bridge;
         Ok(())
     }
 
@@ -178,12 +270,12 @@ impl Host {
     }
 
     /// A link goes: with it the other end, its ports' master and the routes through it.
-    pub(super) fn delete_link(&mut self, id: Option<NetnsId>, name: &str) {
+    pub(crate) fn delete_link(&mut self, id: Option<NetnsId>, name: &str) {
         let Some(space) = self.spaces.get_mut(&id) else { return };
         let Some(link) = space.links.remove(name) else { return };
         space.routes.retain(|_, (_, through)| through != name);
         for port in space.links.values_mut().filter(|port| port.master.as_deref() == Some(name)) {
-            port.master = None;
+            (port.master, port.isolated, port.hairpin) = (None, false, false);
         }
         if let Kind::Veth(other, peer) = link.kind {
             self.delete_link(other, &peer);

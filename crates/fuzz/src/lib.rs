@@ -11,6 +11,7 @@
 //! them inputs for as long as one likes, guided by coverage. See `docs/development/fuzzing.md`.
 
 mod daemon;
+mod dns;
 mod format;
 mod input;
 mod model;
@@ -20,6 +21,7 @@ mod program;
 mod resolver;
 
 pub use daemon::http_request;
+pub use dns::{dns_answer, dns_query};
 pub use format::{filter, template};
 pub use model::{config_toml, container_ref, daemon_json, event_line, name, option, publish, subnet};
 pub use netlink::{
@@ -50,6 +52,8 @@ targets!(
     container_ref,
     daemon_json,
     event_line,
+    dns_answer,
+    dns_query,
     filter,
     http_request,
     name,

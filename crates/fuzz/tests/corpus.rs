@@ -29,6 +29,8 @@ targets!(
     container_ref: 8000,
     daemon_json: 8000,
     event_line: 8000,
+    dns_answer: 8000,
+    dns_query: 8000,
     filter: 8000,
     http_request: 20000,
     name: 8000,

@@ -1,9 +1,7 @@
 //! Containers that ask the host for names where somebody shuts its doors.
-//!
-//! Servers on port 53 that answer anything stand for those that know names.
 
 use pontoon_e2e::{Pontoon, becomes_as_before, state};
-use pontoon_testkit::{Host, Server, UdpServer, sandboxed};
+use pontoon_testkit::{Host, sandboxed};
 
 use crate::{Firewalld, warned};
 
@@ -19,39 +17,31 @@ const OFFICE: &str = "
 const GATEWAY: &str = "10.8.0.1";
 const GATEWAY6: &str = "fd08::1";
 
-/// A network with names, and who answers on it.
-struct Blue {
-    _udp: UdpServer,
-    _tcp: Server,
+/// Makes the network `blue` and the container `web` on it, each of which warns.
+#[track_caller]
+fn lay_blue(host: &Host) {
+    let pontoon = Pontoon::on(host);
+    warned(&pontoon, "network create --subnet 10.8.0.0/24 --ipv6 --subnet fd08::/64 blue");
+    warned(&pontoon, "run -d --name web --network blue -- sleep 1000");
 }
 
-impl Blue {
-    /// Makes the network `blue` and the container `web` on it, each of which warns.
-    #[track_caller]
-    fn lay(host: &Host) -> Self {
-        let pontoon = Pontoon::on(host);
-        let servers =
-            Self { _udp: host.serve_udp("host", 53, "names"), _tcp: host.serve("host", 53, "names") };
-        warned(&pontoon, "network create --subnet 10.8.0.0/24 --ipv6 --subnet fd08::/64 blue");
-        warned(&pontoon, "run -d --name web --network blue -- sleep 1000");
-        servers
-    }
-}
-
-/// Which of UDP and TCP get an answer at an address of the host.
-fn answered(host: &Host, place: &str, address: &str) -> (bool, bool) {
-    let address = match address.contains(':') {
-        true => format!("[{address}]:53"),
-        false => format!("{address}:53"),
+/// Whether a container is told its own address, by UDP and by TCP, by who answers at an address.
+fn answered(host: &Host, container: &str, server: &str) -> (bool, bool) {
+    host.need("dig");
+    let told = |how: &str| {
+        let words = format!("dig +short +tries=1 +timeout=1 {how} @{server} {container} A");
+        let output = host.try_sh_in(container, &words);
+        // What dig says of itself begins with semicolons.
+        String::from_utf8_lossy(&output.stdout).starts_with("10.")
     };
-    (host.ask_udp(place, &address).is_ok(), host.fetch(place, &address).is_ok())
+    (told("+notcp"), told("+tcp"))
 }
 
 /// Names of `web` are kept from it, are let through, and are kept from it again, with the host as before.
 #[track_caller]
 fn are_kept_let_through_and_kept_again(host: &Host, owner: &str, v6: bool) {
     let pontoon = Pontoon::on(host);
-    let servers = Blue::lay(host);
+    lay_blue(host);
     assert_eq!(answered(host, "web", GATEWAY), (false, false), "{owner} lets nobody ask");
     let found = pontoon.attempt("firewall --format json");
     assert!(!found.status.success());
@@ -86,7 +76,6 @@ fn are_kept_let_through_and_kept_again(host: &Host, owner: &str, v6: bool) {
         becomes_as_before(host, &before);
     }
     assert_eq!(answered(host, "web", GATEWAY), (false, false), "{owner} is as it was");
-    drop(servers);
     pontoon.run("rm -f web");
 }
 
@@ -102,24 +91,9 @@ fn by_hand(pontoon: &Pontoon<'_>) -> Vec<String> {
     fixes.map(|fix| fix.as_str().expect("a command").to_owned()).collect()
 }
 
-/// One who answers as [`Host::serve_udp`] does, from the address that was asked.
-const RESOLVER: &str = "
-import select, socket
-servers = []
-for address in ('127.0.0.11', '10.8.0.1'):
-    servers.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-    servers[-1].bind((address, 53))
-while True:
-    for server in select.select(servers, [], [])[0]:
-        _, client = server.recvfrom(64)
-        server.sendto(f'{client[0]}:{client[1]} names'.encode(), client)
-";
-
 sandboxed! {
     fn the_resolvers_address_is_told_apart_from_the_loopback(host: Host) {
-        for tool in ["iptables-nft", "python3"] {
-            host.need(tool);
-        }
+        host.need("iptables-nft");
         // As kubelet has it.
         host.sh("
             iptables-nft -N KUBE-FIREWALL
@@ -134,11 +108,8 @@ sandboxed! {
             nft add chain ip office raw '{ type filter hook prerouting priority raw; }'
             nft add rule ip office raw 'iifname != lo ip daddr 127.0.0.0/8 drop'
         ");
-        let Blue { _udp: udp, _tcp } = Blue::lay(&host);
-        drop(udp);
-        let _resolver = host.background(&format!("exec python3 -c \"{RESOLVER}\""));
+        lay_blue(&host);
         let pontoon = Pontoon::on(&host);
-        host.wait_until("somebody answers at 127.0.0.11", || answered(&host, "host", "127.0.0.11") == (true, true));
         assert_eq!(answered(&host, "web", GATEWAY), (true, true));
         assert_eq!(answered(&host, "web", "127.0.0.11"), (false, false));
         let (_, _) = pontoon.fail("firewall");
@@ -163,8 +134,6 @@ sandboxed! {
         let pontoon = Pontoon::on(&host);
         let said = warned(&pontoon, "run -d --name web --network blue -- sleep 1000");
         assert!(said.contains("`pontoon firewall integrate` lets them through; by hand: nft insert rule"), "{said}");
-        let _udp = host.serve_udp("host", 53, "names");
-        let _tcp = host.serve("host", 53, "names");
         by_hand(&pontoon).iter().for_each(|command| drop(host.sh(command)));
         assert_eq!(answered(&host, "web", GATEWAY), (true, true));
         assert_eq!(answered(&host, "web", GATEWAY6), (true, true));
@@ -172,7 +141,7 @@ sandboxed! {
 
     fn nothing_but_names_is_let_through(host: Host) {
         host.sh(OFFICE);
-        let _blue = Blue::lay(&host);
+        lay_blue(&host);
         let _ssh = host.serve("host", 22, "secrets");
         Pontoon::on(&host).run("firewall integrate");
         assert!(host.fetch("web", &format!("{GATEWAY}:22")).is_err());
@@ -197,8 +166,6 @@ sandboxed! {
         assert_eq!(host.sh("iptables-nft -S INPUT"), rules);
         pontoon.run("firewall release");
         assert_eq!(host.sh("iptables-nft -S INPUT"), "-P INPUT DROP\n-A INPUT -i lo -j ACCEPT\n");
-        let _udp = host.serve_udp("host", 53, "names");
-        let _tcp = host.serve("host", 53, "names");
         warned(&pontoon, "run -d --name web --network blue -- sleep 1000");
         by_hand(&pontoon).iter().for_each(|command| drop(host.sh(command)));
         assert_eq!(answered(&host, "web", GATEWAY), (true, true));
@@ -213,7 +180,7 @@ sandboxed! {
         }
         host.sh("iptables-legacy -A INPUT -i lo -j ACCEPT && iptables-legacy -P INPUT DROP");
         let pontoon = Pontoon::on(&host);
-        let _blue = Blue::lay(&host);
+        lay_blue(&host);
         assert_eq!(answered(&host, "web", GATEWAY), (false, false));
         let rules = host.sh("iptables-legacy -S");
         let commands = by_hand(&pontoon);
@@ -233,8 +200,6 @@ sandboxed! {
         host.sh("ufw --force enable");
         are_kept_let_through_and_kept_again(&host, "ufw", true);
         let pontoon = Pontoon::on(&host);
-        let _udp = host.serve_udp("host", 53, "names");
-        let _tcp = host.serve("host", 53, "names");
         warned(&pontoon, "run -d --name web --network blue -- sleep 1000");
         pontoon.run("firewall integrate");
         for again in ["ufw reload", "ufw disable && ufw --force enable"] {
@@ -255,8 +220,6 @@ sandboxed! {
         let _firewalld = Firewalld::start(&host);
         are_kept_let_through_and_kept_again(&host, "firewalld", true);
         let pontoon = Pontoon::on(&host);
-        let _udp = host.serve_udp("host", 53, "names");
-        let _tcp = host.serve("host", 53, "names");
         warned(&pontoon, "run -d --name web --network blue -- sleep 1000");
         pontoon.run("firewall integrate");
         host.sh("firewall-cmd --reload");
@@ -273,7 +236,7 @@ sandboxed! {
         host.sh("nft add table inet office");
         host.sh("nft add chain inet office output '{ type filter hook output priority 0; policy drop; }'");
         host.sh("nft add rule inet office output meta l4proto ipv6-icmp accept");
-        let _blue = Blue::lay(&host);
+        lay_blue(&host);
         let pontoon = Pontoon::on(&host);
         assert_eq!(answered(&host, "web", GATEWAY), (false, false));
         let before = state(&host);

@@ -78,6 +78,8 @@ sandboxed! {
     fn whatever_somebody_changed_is_put_back(host: Host) {
         let pontoon = host_with_networks(&host);
         let (web, db) = (port(&host, "web"), port(&host, "db"));
+        // The first packets begin the ports' accounts.
+        all_works(&host, &pontoon, "in the beginning");
         let before = state(&host);
         let inside = |place: &str| host.snapshot_of(place).section("addresses").to_owned();
         let insides = [inside("web"), inside("db"), inside("theirs")];

@@ -85,6 +85,8 @@ sandboxed! {
         pontoon.run("network create --subnet 10.1.0.0/24 one");
         pontoon.run("network create --subnet 10.2.0.0/24 two");
         pontoon.run("run -d --name web --network one -- sleep 100");
+        // It would put back at once what somebody changes.
+        pontoon.run("daemon stop");
         for mend in ["restore", "network create three"] {
             host.sh("nft flush ruleset");
             assert!(!host.pings("web", "198.51.100.10"), "without masquerade, no answer comes back");

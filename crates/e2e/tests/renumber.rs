@@ -244,6 +244,8 @@ sandboxed! {
     fn a_move_that_fails_half_way_is_undone(host: Host) {
         let pontoon = Pontoon::on(&host);
         set_up(&host, &pontoon);
+        // It would put back at once what somebody changes.
+        pontoon.run("daemon stop");
         // After `db` has moved: a link that is down has no neighbours and no routes.
         host.sh_in("web", "ip link set eth0 down");
         let before = all(&host);
@@ -266,6 +268,8 @@ sandboxed! {
     fn a_dry_run_shows_the_move_and_typing_it_makes_it(host: Host) {
         let pontoon = Pontoon::on(&host);
         set_up(&host, &pontoon);
+        // It would put back at once what somebody changes.
+        pontoon.run("daemon stop");
         let words = "network renumber --subnet 10.66.0.0/24 --subnet fd66::/64 blue";
         let hosts = || host.sh("cat /etc/netns/web/hosts") + &pontoon.run("exec web -- cat /etc/hosts");
         pontoon.run(words);

@@ -225,6 +225,8 @@ sandboxed! {
 
     fn a_container_that_starts_after_somebody_flushed_the_rules_is_guarded(host: Host) {
         let pontoon = web_and_db(&host, "");
+        // It would put back at once what somebody changes.
+        pontoon.run("daemon stop");
         host.sh("nft flush ruleset");
         let output = pontoon.attempt("run -d --name late --network blue -- sleep 100");
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -235,6 +237,8 @@ sandboxed! {
 
     fn a_kernel_that_cannot_guard_runs_containers_all_the_same(host: Host) {
         let pontoon = web_and_db(&host, "");
+        // It would put back at once what somebody changes.
+        pontoon.run("daemon stop");
         // What is noted when such a kernel is found out.
         let note = "INSERT OR REPLACE INTO meta (key, value) VALUES ('bridge-filter', 'impossible')";
         host.sh(&format!("nft delete table bridge pontoon

@@ -78,7 +78,8 @@ sandboxed! {
             assert_eq!(before.1, published(&host), "{command}");
         }
         assert_eq!(pontoon.run("port web").lines().count(), 2);
-        // What is printed is what is done.
+        // What is printed is what is done. (The daemon would take away what somebody types without the records.)
+        pontoon.run("daemon stop");
         for (verb, back) in [("publish web 9090:90 5353:53/udp 127.0.0.1:6000-6010:6000-6010", "unpublish web 9090 5353/udp 6000-6010"), ("unpublish web 8080", "publish web 8080:80")] {
             let (verb_name, rest) = verb.split_once(' ').unwrap();
             let script = pontoon.run(&format!("{verb_name} --dry-run {rest}"));

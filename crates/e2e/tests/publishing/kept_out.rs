@@ -114,9 +114,9 @@ sandboxed! {
         for called in [false, true] {
             bridges_call(&host, called);
             // Containers that may not spoof would not get so far.
-            pontoon.run("network create --ipv6 --subnet 10.50.0.0/24 --subnet fd50::/64 -o com.docker.network.bridge.name=blue0 -o pontoon.antispoof=false blue");
-            pontoon.run("network create --ipv6 --subnet 10.60.0.0/24 --subnet fd60::/64 -o pontoon.antispoof=false red");
-            // What keeps such packets from the bridge is taken away: what keeps them from the host must do by itself.
+            pontoon.run("network create -o pontoon.dns=false --ipv6 --subnet 10.50.0.0/24 --subnet fd50::/64 -o com.docker.network.bridge.name=blue0 -o pontoon.antispoof=false blue");
+            pontoon.run("network create -o pontoon.dns=false --ipv6 --subnet 10.60.0.0/24 --subnet fd60::/64 -o pontoon.antispoof=false red");
+            // What keeps such packets from the bridge is taken away, and no daemon puts it back: what keeps them from the host must do by itself.
             host.sh("nft flush chain bridge pontoon to_loopback");
             // What opens the bridge for loopback addresses.
             let warned = pontoon.attempt("run -d --name web --network blue -p 5353:53/udp -p 127.0.0.1:6363:63/udp -p [::1]:6363:63/udp -- sleep 100");

@@ -308,15 +308,38 @@ impl Identity {
     }
 }
 
-/// A map in which every number that exists here stands for itself.
+/// A map in which every number that exists here stands for itself, but for the very last one, which nobody has.
+///
+/// By a map of all numbers, programs believe to be in the machine's own user namespace: runc then insists on what
+/// only that one's root may do (`RunningInUserNS()` in its libcontainer/userns).
 fn same_numbers(map: &str) -> String {
-    let map = fs::read_to_string(map).unwrap_or_default();
+    same_numbers_of(&fs::read_to_string(map).unwrap_or_default())
+}
+
+fn same_numbers_of(map: &str) -> String {
     let lines = map.lines().filter_map(|line| {
         let mut fields = line.split_whitespace();
         let (inside, _, count) = (fields.next()?, fields.next()?, fields.next()?);
+        let count = if count == ALL_NUMBERS { FEWER_NUMBERS } else { count };
         Some(format!("{inside} {inside} {count}\n"))
     });
     lines.collect()
+}
+
+/// How many numbers the machine's own user namespace has: user_namespaces(7).
+const ALL_NUMBERS: &str = "4294967295";
+const FEWER_NUMBERS: &str = "4294967294";
+
+#[cfg(test)]
+mod tests {
+    use super::same_numbers_of;
+
+    #[test]
+    fn a_lab_never_looks_like_the_machine_itself() {
+        assert_eq!(same_numbers_of("         0          0 4294967295\n"), "0 0 4294967294\n");
+        assert_eq!(same_numbers_of("0 0 4294967294\n"), "0 0 4294967294\n");
+        assert_eq!(same_numbers_of("0 1000 1\n1 100000 65536\n"), "0 0 1\n1 1 65536\n");
+    }
 }
 
 /// Makes a host of the new namespaces. The calling process is the first in its pid namespace.

@@ -2,7 +2,9 @@
 //! 0.36.2, firewalld 1.3.3, iptables-nft 1.8.9 and iptables-legacy 1.8.9 had made them, by
 //! `cargo run -p pontoon-kernel --example ruleset`. Docker's are those that dockerd 20.10 makes, typed in.
 
-use pontoon_explain::firewall::{Bridge, Facts, Finding, Owner, Place, Severity, Traffic, examine, places};
+use pontoon_explain::firewall::{
+    Bridge, DOCKER_USER, Facts, Finding, Owner, Place, Severity, Traffic, docker_bridges, examine, places,
+};
 use pontoon_explain::legacy::{self, Blob};
 use pontoon_explain::walk::Fate;
 use pontoon_nft::ruleset::{ListedChain, ListedRule, Ruleset, Table};
@@ -48,7 +50,12 @@ fn docker_drops_by_its_policy() {
     assert_eq!(found.traffic, [Traffic::Out, Traffic::Answers, Traffic::Published]);
     assert_eq!(
         found.fix,
-        ["iptables -I DOCKER-USER -i pt-0123 -j ACCEPT", "iptables -I DOCKER-USER -o pt-0123 -j ACCEPT"]
+        [
+            "iptables -I DOCKER-USER -i pt-0123 -j ACCEPT",
+            "iptables -I DOCKER-USER -i pt-0123 -o br-+ -j RETURN",
+            "iptables -I DOCKER-USER -i pt-0123 -o docker0 -j RETURN",
+            "iptables -I DOCKER-USER -o pt-0123 -j ACCEPT",
+        ]
     );
     assert_eq!(
         found.sentence,
@@ -176,6 +183,30 @@ fn our_rule_at_the_top_is_enough() {
         }
         assert_eq!(blocking(&facts), []);
     }
+}
+
+#[test]
+fn what_goes_to_dockers_containers_is_left_to_docker() {
+    let mut facts = facts(DOCKER);
+    let named = "lan0";
+    let table = &mut facts.ruleset.tables[0];
+    assert_eq!(docker_bridges(table), ["br-*", "docker0"]);
+    let to = Match::is(Key::OIFNAME, Value::Ifname(named.into()));
+    let jump = Rule::new([to, Verdict::Jump("DOCKER".into()).into()]);
+    table.chains[0].rules.push(ListedRule { handle: 97, rule: jump });
+    assert_eq!(docker_bridges(table), ["br-*", "docker0", named]);
+    assert_eq!(one(&facts).fix[3], "iptables -I DOCKER-USER -i pt-0123 -o lan0 -j RETURN");
+    // Where nobody knows the ways out: behind those bridges is not the outside.
+    facts.uplinks.clear();
+    let user =
+        facts.ruleset.tables[0].chains.iter_mut().find(|chain| chain.chain.name == DOCKER_USER).unwrap();
+    let is = |key: Key, name: &str| Match::is(key, Value::Ifname(name.into()));
+    let accept = |key: Key| Rule::new([is(key, "pt-*"), Verdict::Accept.into()]);
+    let left =
+        |name: &str| Rule::new([is(Key::IIFNAME, "pt-*"), is(Key::OIFNAME, name), Verdict::Return.into()]);
+    let rules = [accept(Key::OIFNAME), left("br-*"), left("docker0"), left(named), accept(Key::IIFNAME)];
+    user.rules.splice(0..0, rules.map(|rule| ListedRule { handle: 99, rule }));
+    assert_eq!(examine(&facts), []);
 }
 
 #[test]

@@ -54,11 +54,15 @@ pub fn named(bridges: &[String]) -> Vec<String> {
 
 /// The rules that let our packets through a chain at `hook`: what enters or leaves bridges of these names, and where
 /// packets are for the host or from it, queries for names and what answers them, and nothing else.
-pub fn rules(instance: &Instance, hook: Hook, names: &[String]) -> Vec<Rule> {
-    let rule = |matches: Vec<Statement>| {
-        let statements = matches.into_iter().chain([Verdict::Accept.into()]);
+///
+/// What goes from ours to `others`, in a chain before the rules of those who have these bridges, is left to those rules:
+/// to let it through would open containers that are not ours.
+pub fn rules(instance: &Instance, hook: Hook, names: &[String], others: &[String]) -> Vec<Rule> {
+    let said = |matches: Vec<Statement>, verdict: Verdict| {
+        let statements = matches.into_iter().chain([verdict.into()]);
         Rule::new(statements.collect::<Vec<_>>()).comment(instance.guest_mark())
     };
+    let rule = |matches: Vec<Statement>| said(matches, Verdict::Accept);
     let on = |way: Key, name: &String| Match::is(way, Value::Ifname(name.clone()));
     let port = |transport: Transport, side: PortSide| {
         Match::is(Key::Port { transport, side }, Value::Port(NAME_SERVICE))
@@ -66,12 +70,21 @@ pub fn rules(instance: &Instance, hook: Hook, names: &[String]) -> Vec<Rule> {
     let by_protocol = |way: Key, side: PortSide, name: &String| {
         [Transport::Udp, Transport::Tcp].map(|transport| rule(vec![on(way, name), port(transport, side)]))
     };
-    let of = |name: &String| match hook {
-        Hook::Input | Hook::Prerouting => by_protocol(Key::IIFNAME, PortSide::Destination, name),
-        Hook::Output | Hook::Postrouting => by_protocol(Key::OIFNAME, PortSide::Source, name),
-        _ => [Key::IIFNAME, Key::OIFNAME].map(|way| rule(vec![on(way, name)])),
+    let through = |way: Key| names.iter().map(move |name| rule(vec![on(way, name)]));
+    let left = |name: &String| {
+        let both = |other: &String| vec![on(Key::IIFNAME, name), on(Key::OIFNAME, other)];
+        others.iter().map(|other| said(both(other), Verdict::Return)).collect::<Vec<_>>()
     };
-    names.iter().flat_map(of).collect()
+    match hook {
+        Hook::Input | Hook::Prerouting => {
+            names.iter().flat_map(|name| by_protocol(Key::IIFNAME, PortSide::Destination, name)).collect()
+        }
+        Hook::Output | Hook::Postrouting => {
+            names.iter().flat_map(|name| by_protocol(Key::OIFNAME, PortSide::Source, name)).collect()
+        }
+        // First what is for ours: a bridge of ours may have a name as others give them.
+        _ => through(Key::OIFNAME).chain(names.iter().flat_map(left)).chain(through(Key::IIFNAME)).collect(),
+    }
 }
 
 /// The steps that let our packets through a chain: `rules` are what [`rules()`] says.
@@ -240,15 +253,16 @@ mod tests {
         let host = Instance::host();
         let names = names(&host, &["pt-0123".into(), "lan0".into()]);
         assert_eq!(names, ["lan0", "pontoon0", "pt-*"]);
-        let forward = rules(&host, Hook::Forward, &names[2..]);
-        let plan = enter_chain(forward, Hook::Forward, &chain(Vec::new()));
-        assert_eq!(
-            commands_of(&plan),
-            [
-                "nft insert rule ip filter DOCKER-USER oifname '\"pt-*\" accept comment \"pontoon:integration\"'",
-                "nft insert rule ip filter DOCKER-USER iifname '\"pt-*\" accept comment \"pontoon:integration\"'",
-            ]
-        );
+        let commands = |others: &[String]| {
+            let rules = rules(&host, Hook::Forward, &names[2..], others);
+            commands_of(&enter_chain(rules, Hook::Forward, &chain(Vec::new())))
+        };
+        let insert = "nft insert rule ip filter DOCKER-USER";
+        let mark = "comment \"pontoon:integration\"'";
+        let [from, to] = ["iifname", "oifname"].map(|way| format!("{insert} {way} '\"pt-*\" accept {mark}"));
+        assert_eq!(commands(&[]), [from.clone(), to.clone()]);
+        let left = format!("{insert} iifname '\"pt-*\" oifname \"docker0\" return {mark}");
+        assert_eq!(commands(&["docker0".into()]), [from, left, to]);
     }
 
     #[test]
@@ -257,7 +271,7 @@ mod tests {
         let names = named(&["pontoon-1".into(), "pt-0123".into()]);
         assert_eq!(names, ["pontoon-1", "pt-*"]);
         let chain = Chain { name: "INPUT".into(), ..chain(Vec::new()) };
-        let commands = |hook| commands_of(&enter_chain(rules(&host, hook, &names[1..]), hook, &chain));
+        let commands = |hook| commands_of(&enter_chain(rules(&host, hook, &names[1..], &[]), hook, &chain));
         let insert = "nft insert rule ip filter INPUT";
         assert_eq!(
             commands(Hook::Input),
@@ -275,7 +289,7 @@ mod tests {
     #[test]
     fn a_rule_that_iptables_has_rewritten_is_still_ours() {
         let host = Instance::host();
-        let mut rules = rules(&host, Hook::Forward, &["pt-*".into()]);
+        let mut rules = rules(&host, Hook::Forward, &["pt-*".into()], &[]);
         let wanted = rules.clone();
         let counted = pontoon_nft::syntax::CounterValue { packets: 7, bytes: 700 };
         rules[0].statements.insert(1, pontoon_nft::syntax::Statement::Counter(counted));

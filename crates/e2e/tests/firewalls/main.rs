@@ -345,7 +345,7 @@ sandboxed! {
                 cut += 1;
                 pontoon.attempt("ps");
                 let rules = host.sh("nft list ruleset").matches("pontoon:integration").count();
-                assert!([0, 10].contains(&rules), "{verb} killed at {at}: {rules} rules");
+                assert!([0, 14].contains(&rules), "{verb} killed at {at}: {rules} rules");
                 pontoon.run(if verb == "integrate" { "firewall release" } else { "firewall integrate" });
             }
             assert!(cut > 2, "{verb} was cut off {cut} times");

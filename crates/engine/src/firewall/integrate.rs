@@ -4,13 +4,13 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use ipnet::{Ipv4Net, Ipv6Net};
-use pontoon_explain::firewall::{Bridge, Facts, Place, owner, places};
+use pontoon_explain::firewall::{Bridge, DOCKER_USER, Facts, Place, docker_bridges, owner, places};
 use pontoon_kernel::process::running_here;
 use pontoon_model::network::{Driver, NAMES};
 use pontoon_model::op::GuestOp;
 use pontoon_model::{Network, Op};
 use pontoon_nft::ruleset::{ListedChain, Table};
-use pontoon_nft::syntax::{Hook, Rule};
+use pontoon_nft::syntax::{Hook, Rule, TableRef};
 use pontoon_plan::{Plan, guest};
 use pontoon_store::{Recovery, Subject};
 
@@ -127,6 +127,7 @@ impl Engine {
                     value.places.push("firewalld's zones and policies".to_owned());
                 }
                 Place::Chain { table, chain, hook, owner } => {
+                    let others = others(&facts, &table, &chain);
                     let present =
                         self.our_rules(&facts, |listed, of| listed.table == table && of.chain.name == chain);
                     let present = present.into_iter().flat_map(|chain| chain.present).collect();
@@ -136,7 +137,7 @@ impl Engine {
                         Hook::Forward => guest::names(self.instance(), &names),
                         _ => guest::named(&named),
                     };
-                    let rules = guest::rules(self.instance(), hook, &names);
+                    let rules = guest::rules(self.instance(), hook, &names, &others);
                     plan.append(guest::enter_chain(rules, hook, &chain));
                 }
             }
@@ -241,6 +242,12 @@ impl Engine {
         files.retain(|(path, contents)| !fs::read_to_string(path).is_ok_and(|found| found == *contents));
         files
     }
+}
+
+/// The bridges whose owner's rules come after `chain` and know best: Docker's, in the chain that it keeps for others.
+fn others(facts: &Facts, table: &TableRef, chain: &str) -> Vec<String> {
+    let found = facts.ruleset.tables.iter().find(|found| found.table == *table);
+    found.filter(|_| chain == DOCKER_USER).map(docker_bridges).unwrap_or_default()
 }
 
 fn not_renewed(error: &EngineError) -> String {

@@ -117,8 +117,8 @@ impl Engine {
 
 /// What a person can do about it.
 fn hint(finding: &Finding, integrated: bool) -> String {
-    /// As many commands as fit on a line that is read.
-    const FEW: usize = 2;
+    /// As many commands as one bridge needs beside Docker.
+    const FEW: usize = 4;
     let by_hand = match finding.fix.as_slice() {
         few if few.len() <= FEW => format!("by hand: {}", few.join("; ")),
         _ => "`pontoon firewall` shows how by hand".to_owned(),

@@ -3,6 +3,7 @@
 //! A packet that our table accepts is still dropped when another table's chain at the same hook drops it: of all chains
 //! at a hook every one must accept, and a drop is final (nft(8), "base chains").
 
+mod docker;
 mod owner;
 mod place;
 mod remedy;
@@ -16,9 +17,10 @@ use pontoon_nft::ruleset::{ListedChain, Ruleset, Table};
 use pontoon_nft::syntax::{Base, ChainKind, Family, Hook, TableRef};
 use serde::{Deserialize, Serialize};
 
+pub use docker::{DOCKER_USER, docker_bridges};
 pub use owner::{Owner, is_iptables, owner};
 pub use place::{Place, places};
-pub use remedy::{DOCKER_USER, Tables};
+pub use remedy::Tables;
 pub use traffic::Traffic;
 
 use crate::packet::Packet;

@@ -5,6 +5,7 @@ use pontoon_nft::syntax::{
     Command, Family, Hook, Key, Match, PortSide, Rule, Statement, Transport, Value, Verdict, shell_command,
 };
 
+use super::docker::{DOCKER_USER, docker_bridges};
 use super::owner::{Owner, is_iptables};
 use super::traffic::{Traffic, is_about_names};
 
@@ -16,11 +17,6 @@ pub enum Tables {
     /// ip_tables', which are iptables-legacy's.
     Legacy,
 }
-
-/// Docker's chain for other people's rules, which comes before its own.
-///
-/// Source: <https://docs.docker.com/engine/network/packet-filtering-firewalls/>.
-pub const DOCKER_USER: &str = "DOCKER-USER";
 
 /// What is to be let through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,11 +118,23 @@ fn iptables(program: &str, table: &Table, base: &str, opening: Opening, bridge: 
         other => format!(" -t {other}"),
     };
     let insert = |what: String| format!("{program}{of} -I {chain} {what} -j ACCEPT");
+    // What goes to Docker's own containers is left to its rules. Each goes to the top.
+    let left_to_docker = |other: String| {
+        let other = other.replace('*', "+");
+        format!("{program}{of} -I {chain} -i {bridge} -o {other} -j RETURN")
+    };
     let by_protocol = |way: &str, port: &str| {
         ["udp", "tcp"].map(|protocol| insert(format!("{way} {bridge} -p {protocol} {port} {NAMES}"))).into()
     };
     match opening {
-        Opening::Through => ["-i", "-o"].map(|way| insert(format!("{way} {bridge}"))).into(),
+        Opening::Through => {
+            let mut commands = vec![insert(format!("-i {bridge}"))];
+            if docker {
+                commands.extend(docker_bridges(table).into_iter().map(left_to_docker));
+            }
+            commands.push(insert(format!("-o {bridge}")));
+            commands
+        }
         Opening::Host => vec![insert(format!("-i {bridge}"))],
         Opening::Names => by_protocol("-i", "--dport"),
         Opening::NameAnswers => by_protocol("-o", "--sport"),

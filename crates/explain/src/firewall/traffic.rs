@@ -8,6 +8,7 @@ use pontoon_nft::ruleset::Table;
 use pontoon_nft::syntax::{Base, Family, Hook, IpVersion, protocol};
 use serde::{Deserialize, Serialize};
 
+use super::docker::docker_bridges;
 use super::{Bridge, Facts};
 use crate::packet::{Address, Connection, Interface, Packet, Ports};
 
@@ -49,10 +50,11 @@ pub(super) fn packets(facts: &Facts, table: &Table, base: &Base, bridge: &Bridge
         (IpVersion::V6, bridge.v6.map(IpNet::V6), facts.bridge_netfilter.1),
     ];
     let family = table.table.family;
+    let dockers = docker_bridges(table);
     let mut packets = Vec::new();
     for (version, net, netfilter) in nets {
         let (Some(net), true) = (net, sees(family, version)) else { continue };
-        let view = View { facts, family, bridge, version, ours: Address::In(net) };
+        let view = View { facts, family, bridge, version, ours: Address::In(net), dockers: &dockers };
         let passes = |traffic: &Traffic| !bridge.further || *traffic == Traffic::Within;
         for traffic in view.kinds(base, netfilter).into_iter().filter(passes) {
             match traffic.is_about_names() {
@@ -80,6 +82,8 @@ struct View<'a> {
     bridge: &'a Bridge,
     version: IpVersion,
     ours: Address,
+    /// Bridges behind which are Docker's containers, not the outside.
+    dockers: &'a [String],
 }
 
 impl View<'_> {
@@ -142,7 +146,8 @@ impl View<'_> {
             Family::Bridge => Interface::OneOf { names: Vec::new(), not: vec![name] },
             _ => Interface::Named(name),
         };
-        let not = self.facts.bridges.iter().map(|bridge| bridge.name.clone()).collect();
+        let mut not: Vec<String> = self.facts.bridges.iter().map(|bridge| bridge.name.clone()).collect();
+        not.extend(self.dockers.iter().cloned());
         let outside = Interface::OneOf { names: self.facts.uplinks.clone(), not };
         let (iif, oif) = match traffic {
             Traffic::Out => (inside, outside),

@@ -1,5 +1,6 @@
 //! Beside the firewalls of others: what they drop is named, let through, and dropped again as before.
 
+mod docker;
 mod names;
 
 use pontoon_e2e::{Pontoon, becomes_as_before, eventually, state};

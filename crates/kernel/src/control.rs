@@ -213,16 +213,21 @@ impl Listener {
         }
     }
 
-    /// Gives the socket to a group as well.
+    /// Gives the socket to a group as well, and the way to it: its folder can be passed through, and not be listed.
     ///
     /// # Errors
     ///
     /// `EPERM` for a group that the caller may not give to.
     pub fn share_with(&self, group: u32) -> Result<(), ControlError> {
         use rustix::fs::{Gid, Mode, chmod, chown};
-        let fail = |errno| ControlError { operation: "share", path: self.path.clone(), errno };
-        chown(&self.path, None, Some(Gid::from_raw(group))).map_err(fail)?;
-        chmod(&self.path, Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::WGRP).map_err(fail)
+        let folder = self.path.parent().map(|folder| (folder, Mode::RWXU | Mode::XGRP));
+        let socket = (self.path.as_path(), Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::WGRP);
+        for (path, mode) in folder.into_iter().chain([socket]) {
+            let fail = |errno| ControlError { operation: "share", path: path.to_owned(), errno };
+            chown(path, None, Some(Gid::from_raw(group))).map_err(fail)?;
+            chmod(path, mode).map_err(fail)?;
+        }
+        Ok(())
     }
 
     /// Takes the socket's name away; who comes later finds nobody.

@@ -1,7 +1,7 @@
 //! Opening a database: its folder, its format, and how long SQLite waits.
 
-use std::fs::DirBuilder;
-use std::os::unix::fs::DirBuilderExt as _;
+use std::fs::{DirBuilder, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
@@ -49,6 +49,9 @@ pub(crate) fn create(
     fill: impl FnOnce(&Connection) -> Result<(), StoreError>,
 ) -> Result<Connection, StoreError> {
     let failed = || StoreError::open(path);
+    // SQLite would let everybody read what it makes; the files beside it get the mode of this one. Why it cannot be made,
+    // SQLite says.
+    let _ = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
     let mut connection = Connection::open(path).map_err(failed())?;
     tune(&mut connection, kind).map_err(failed())?;
     if format(&connection, path)? != 0 {

@@ -1,6 +1,7 @@
 //! The lock that writers hold, so that they queue in the kernel and in order.
 
 use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -39,7 +40,9 @@ impl Lock {
 
     fn wait(&self, held: &mut Held) -> std::io::Result<()> {
         if held.file.is_none() {
-            held.file = Some(OpenOptions::new().write(true).create(true).truncate(false).open(&self.path)?);
+            held.file = Some(
+                OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&self.path)?,
+            );
         }
         match &held.file {
             Some(file) => file.lock(),

@@ -77,7 +77,8 @@ impl Diagnose for DaemonError {
             Self::Names(error) => error.hint(),
             Self::Activation(error) => error.hint(),
             Self::Figures(error) => error.hint(),
-            Self::Watch(_) | Self::Thread(_) | Self::Wait { .. } => None,
+            Self::Watch(WatchError::Listen(error)) => error.hint(),
+            Self::Watch(WatchError::Thread(_)) | Self::Thread(_) | Self::Wait { .. } => None,
         }
     }
 }

@@ -8,14 +8,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use pontoon_dns::{Member, NetworkNames, Place};
-use pontoon_engine::notice::Notice;
+use pontoon_engine::notice::{Notice, ServedNetwork};
 use pontoon_model::diagnose::as_warning;
 use pontoon_model::endpoint::EndpointState;
 use pontoon_model::network::Driver;
 use pontoon_model::{Endpoint, IfName, Network, NetworkId, Sandbox, SandboxId};
 use pontoon_store::{Store, StoreError, Tx};
 
-use crate::dns::Handle;
+use crate::dns::{Handle, Statistics};
 
 /// The port of name servers. Source: RFC 1035, 4.2.
 const PORT: u16 = 53;
@@ -43,6 +43,8 @@ struct Served {
     users: usize,
     /// Why it is not served, in a sentence and a hint.
     failure: Option<String>,
+    /// The server was not told of it yet, or of what it was before.
+    stale: bool,
 }
 
 /// A container's records.
@@ -77,6 +79,25 @@ impl Names {
         (self.members.len(), enabled)
     }
 
+    /// The networks with names, by name, those first that are not served.
+    pub(crate) fn list(&self) -> Vec<ServedNetwork> {
+        let enabled = self.networks.values().filter(|network| network.names.enabled);
+        let one = |network: &Served| ServedNetwork {
+            name: network.names.name.clone(),
+            bridge: network.bridge.to_string(),
+            containers: network.users,
+            failure: network.failure.clone(),
+        };
+        let mut list: Vec<_> = enabled.map(one).collect();
+        list.sort_by(|a, b| (a.failure.is_none(), &a.name).cmp(&(b.failure.is_none(), &b.name)));
+        list
+    }
+
+    /// Other servers that are asked, and how many questions came; nothing once the server has ended.
+    pub(crate) fn statistics(&self) -> Statistics {
+        self.server.statistics().unwrap_or_default()
+    }
+
     /// What cannot be served, in sentences.
     pub(crate) fn failures(&self) -> Vec<String> {
         self.networks.values().filter_map(|network| network.failure.clone()).collect()
@@ -100,10 +121,7 @@ impl Names {
         })?;
         let vanished: Vec<SandboxId> = self.members.keys().filter(|id| !ids.contains(*id)).cloned().collect();
         vanished.iter().for_each(|id| self.forget(id));
-        for one in all {
-            self.set(one);
-        }
-        self.retry();
+        self.set(all);
         self.version = Some(version);
         Ok(())
     }
@@ -121,7 +139,7 @@ impl Names {
                 None => Ok(None),
             })?;
             match found {
-                Some(found) => self.set(found),
+                Some(found) => self.set([found]),
                 None => self.forget(id),
             }
         }
@@ -142,49 +160,54 @@ impl Names {
         Ok(concerned.into_iter().collect())
     }
 
-    fn set(&mut self, records: Records) {
-        let Records { member, networks } = records;
-        let before = self.members.get(&member.sandbox).cloned();
-        for network in &networks {
-            let served = describe(network);
-            match self.networks.get_mut(&network.id) {
-                Some(known) if known.names == served && known.bridge == network.bridge_name => {}
-                known => {
-                    let users = known.map_or(0, |known| known.users);
-                    let bridge = network.bridge_name.clone();
-                    let failure = serve(&self.server, &served, &bridge);
-                    self.networks
-                        .insert(network.id.clone(), Served { names: served, bridge, users, failure });
-                }
+    /// Takes records in. Networks are served last: whoever asks there is told of all who are on it from the first answer
+    /// on, and never that there is no such name.
+    fn set(&mut self, all: impl IntoIterator<Item = Records>) {
+        for Records { member, networks } in all {
+            networks.iter().for_each(|network| self.note(network));
+            self.set_member(member);
+        }
+        self.withdraw_unused();
+        for network in self.networks.values_mut().filter(|network| network.stale) {
+            network.serve(&self.server);
+        }
+    }
+
+    fn note(&mut self, network: &Network) {
+        let (names, bridge) = (describe(network), network.bridge_name.clone());
+        match self.networks.get_mut(&network.id) {
+            Some(known) if known.names == names && known.bridge == bridge => {}
+            Some(known) => (known.names, known.bridge, known.stale) = (names, bridge, true),
+            None => {
+                let served = Served { names, bridge, users: 0, failure: None, stale: true };
+                self.networks.insert(network.id.clone(), served);
             }
         }
-        if before.as_ref() == Some(&member) {
+    }
+
+    fn set_member(&mut self, member: Member) {
+        if self.members.get(&member.sandbox) == Some(&member) {
             return;
         }
-        let count = |member: &Member, networks: &mut HashMap<NetworkId, Served>, up: bool| {
-            for place in &member.places {
-                if let Some(network) = networks.get_mut(&place.network) {
-                    network.users = if up { network.users + 1 } else { network.users.saturating_sub(1) };
-                }
-            }
-        };
-        count(&member, &mut self.networks, true);
+        self.count_on(&member, 1);
         self.server.set_member(member.clone());
-        if let Some(before) = before {
-            count(&before, &mut self.networks, false);
+        if let Some(before) = self.members.insert(member.sandbox.clone(), member) {
+            self.count_on(&before, -1);
         }
-        self.members.insert(member.sandbox.clone(), member);
-        self.withdraw_unused();
+    }
+
+    fn count_on(&mut self, member: &Member, change: isize) {
+        for place in &member.places {
+            if let Some(network) = self.networks.get_mut(&place.network) {
+                network.users = network.users.saturating_add_signed(change);
+            }
+        }
     }
 
     fn forget(&mut self, id: &SandboxId) {
         let Some(member) = self.members.remove(id) else { return };
         self.server.remove_member(id);
-        for place in &member.places {
-            if let Some(network) = self.networks.get_mut(&place.network) {
-                network.users = network.users.saturating_sub(1);
-            }
-        }
+        self.count_on(&member, -1);
         self.withdraw_unused();
     }
 
@@ -200,16 +223,16 @@ impl Names {
     }
 
     /// Tries to serve what could not be: somebody may have let go of the port.
-    fn retry(&mut self) {
+    pub(crate) fn retry(&mut self) {
         for network in self.networks.values_mut().filter(|network| network.failure.is_some()) {
-            network.failure = serve(&self.server, &network.names, &network.bridge);
+            network.serve(&self.server);
         }
     }
 
     /// Serves a network anew whose bridge was made anew.
     pub(crate) fn bridge_appeared(&mut self, bridge: &str) {
         for network in self.networks.values_mut().filter(|network| network.bridge.as_str() == bridge) {
-            network.failure = serve(&self.server, &network.names, &network.bridge);
+            network.serve(&self.server);
         }
     }
 
@@ -224,10 +247,12 @@ impl Names {
     }
 }
 
-/// Has a network served; says why it cannot be.
-fn serve(server: &Handle, names: &NetworkNames, bridge: &IfName) -> Option<String> {
-    let error = server.serve(names.clone(), bridge).err()?;
-    Some(as_warning(&error))
+impl Served {
+    /// Has the server serve it as it is now.
+    fn serve(&mut self, server: &Handle) {
+        self.failure = server.serve(self.names.clone(), &self.bridge).err().map(|error| as_warning(&error));
+        self.stale = false;
+    }
 }
 
 fn describe(network: &Network) -> NetworkNames {

@@ -1,12 +1,12 @@
 //! The daemon's main thread, from its start to its end.
 
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::{Arc, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use pontoon_engine::drift::{Code, Done, Repair, not_repaired};
 use pontoon_engine::event::EventLog;
-use pontoon_engine::notice::{self, Answer, Request};
+use pontoon_engine::notice::{self, Answer, Request, Status, Upstream};
 use pontoon_engine::{Engine, Mode, Root, drift, root as engine};
 use pontoon_kernel::control::{Conversation, Listener};
 use pontoon_kernel::signal::Signals;
@@ -43,6 +43,10 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// If another one runs, the state cannot be read, or a thread cannot be started. What is wrong with a single network is
 /// told to whoever uses it, and tried again.
 pub fn run(root: &Root, options: &Options) -> Result<(), DaemonError> {
+    // First of all: it has a number that anything else would get.
+    let passed = activation::control_socket()?;
+    // Commands, which take over whatever nobody listens at, name nothing.
+    let given_by_systemd = passed.is_some() && std::env::var_os("LISTEN_FDNAMES").is_some();
     let wait = |what| move |errno| DaemonError::Wait { what, errno };
     // Started from `/proc/self/exe`, it would be called that.
     rustix::thread::set_name(c"pontoon").map_err(wait("name the process"))?;
@@ -53,16 +57,30 @@ pub fn run(root: &Root, options: &Options) -> Result<(), DaemonError> {
     // Before anything is opened: whether that is allowed, and what killed commands left.
     drop(Engine::open(root.clone(), Mode::Apply)?);
     let store = Store::open(&root.dirs)?;
-    let (listener, given_by_systemd) = listener(root)?;
+    let mut desk = Desk::new(listener(root, passed)?);
     if let Some(group) = options.group {
-        listener.share_with(group)?;
+        desk.share_with(group)?;
     }
+    let ended = attend(root, options, store, &signals, &mut desk);
+    // Whoever asked for the end sees that it has come.
+    desk.close(given_by_systemd);
+    ended
+}
+
+fn attend(
+    root: &Root,
+    options: &Options,
+    store: Store,
+    signals: &Signals,
+    desk: &mut Desk,
+) -> Result<(), DaemonError> {
     if let Err(error) = privileges::give_up() {
         // In a container, or another's user namespace, there may be less to give up than that takes.
         warn!("privileges that are not needed could not be given up: {error}");
     }
+    let on_demand = options.idle.is_some();
     let server = Arc::new(dns::Server::start(dns::Options::default())?);
-    let inbox = Inbox::open().map_err(wait("open an eventfd"))?;
+    let inbox = Inbox::open().map_err(|errno| DaemonError::Wait { what: "open an eventfd", errno })?;
     let watch = Watch::start(root.clone(), watch::Options { repair: options.repair }, inbox.sender())?;
     let (counters, problems) = (Arc::new(DriftCounters::default()), Problems::default());
     let figures = options.metrics.as_ref().map(|address| {
@@ -77,30 +95,26 @@ pub fn run(root: &Root, options: &Options) -> Result<(), DaemonError> {
         inbox,
         overlaps: Overlaps::new(root.clone()),
         events: EventLog::of(root),
+        notifier: Notifier::of_this_process(),
         counters,
         problems,
         needed: Instant::now(),
         started: Instant::now(),
-        on_demand: options.idle.is_some(),
+        began: notice::seconds(SystemTime::now()),
+        repairs: options.repair,
+        on_demand,
         stopping: false,
     };
-    let mut desk = Desk::new(listener);
-    let notifier = Notifier::of_this_process();
     let (containers, networks) = daemon.names.count();
     info!("version {VERSION}: {containers} containers on {networks} networks have names");
     daemon.tell(News::daemon(Action::Start, std::process::id(), VERSION));
-    if let Err(error) = notifier.ready(&format!("{containers} containers have names")) {
-        warn!("the service manager does not hear: {error}");
-    }
-    let ended = daemon.serve(&mut desk, &signals, options);
+    let ended = daemon.serve(desk, signals, options);
     // It is about to be seen.
-    let _ = notifier.stopping();
+    let _ = daemon.notifier.stopping();
     daemon.tell(News::daemon(Action::Stop, std::process::id(), VERSION));
     watch.stop();
     drop(figures);
     info!("ended");
-    // Whoever asked for the end sees that it has come.
-    desk.close(given_by_systemd);
     ended
 }
 
@@ -122,16 +136,15 @@ fn restore(root: &Root) -> Result<(), DaemonError> {
 }
 
 /// The socket: one that was handed over, as systemd and commands do, or a new one.
-fn listener(root: &Root) -> Result<(Listener, bool), DaemonError> {
+fn listener(root: &Root, passed: Option<OwnedFd>) -> Result<Listener, DaemonError> {
     let path = notice::socket(root);
-    if let Some(fd) = activation::control_socket()? {
-        // Commands, which take over whatever nobody listens at, name nothing.
-        return Ok((Listener::adopt(fd, &path)?, std::env::var_os("LISTEN_FDNAMES").is_some()));
+    if let Some(fd) = passed {
+        return Ok(Listener::adopt(fd, &path)?);
     }
     if Conversation::connect(&path).is_ok() {
         return Err(DaemonError::Running);
     }
-    Ok((Listener::bind(&path)?, false))
+    Ok(Listener::bind(&path)?)
 }
 
 struct Daemon {
@@ -139,11 +152,15 @@ struct Daemon {
     inbox: Inbox,
     overlaps: Overlaps,
     events: EventLog,
+    notifier: Notifier,
     counters: Arc<DriftCounters>,
     problems: Problems,
     /// When somebody needed it last.
     needed: Instant,
     started: Instant,
+    /// The same in seconds since 1970.
+    began: u64,
+    repairs: bool,
     on_demand: bool,
     stopping: bool,
 }
@@ -164,10 +181,11 @@ impl Daemon {
             }
             self.inbox.take().into_iter().try_for_each(|report| self.heed(report))?;
             self.overlaps.look().into_iter().for_each(|news| self.tell(news));
-            desk.attend(|request| self.answer(request));
+            desk.attend(Instant::now(), |request| self.answer(request));
             if looked.elapsed() >= ROUND {
                 looked = Instant::now();
                 self.names.refresh()?;
+                self.names.retry();
                 *self.problems.lock().unwrap_or_else(PoisonError::into_inner) = self.names.failures();
             }
             if !self.names.is_idle() || !desk.is_quiet() {
@@ -215,22 +233,40 @@ impl Daemon {
         }
     }
 
-    fn status(&self) -> serde_json::Value {
-        let (containers, networks) = self.names.count();
-        serde_json::json!({
-            "pid": std::process::id(),
-            "version": VERSION,
-            "uptime_seconds": self.started.elapsed().as_secs(),
-            "networks": networks,
-            "containers": containers,
-            "failures": self.names.failures(),
-        })
+    fn status(&self) -> Status {
+        let ((containers, networks), statistics) = (self.names.count(), self.names.statistics());
+        let upstream = |upstream: &dns::Upstream| Upstream {
+            server: upstream.server.to_string(),
+            works: upstream.state.map(|state| state.works),
+            round_trip_ms: upstream
+                .state
+                .and_then(|state| state.round_trip)
+                .map(|trip| trip.as_secs_f64() * 1e3),
+            answers: upstream.state.map_or(0, |state| state.answers),
+            timeouts: upstream.state.map_or(0, |state| state.timeouts),
+        };
+        let mut served = self.names.list();
+        // An answer is a single message.
+        served.truncate(Status::MOST_NETWORKS);
+        Status {
+            pid: std::process::id(),
+            version: VERSION.to_owned(),
+            started: self.began,
+            uptime_seconds: self.started.elapsed().as_secs(),
+            on_demand: self.on_demand,
+            repairs: self.repairs,
+            networks,
+            containers,
+            questions: statistics.queries,
+            served,
+            upstreams: statistics.upstreams.iter().map(upstream).collect(),
+        }
     }
 
     /// Does what follows from what the watch has seen.
     fn heed(&mut self, report: Report) -> Result<(), DaemonError> {
         match report {
-            Report::Ready => debug!("the host is watched"),
+            Report::Ready => self.ready(),
             Report::Missed => {
                 warn!("more happened on the host than could be followed: all is looked at again");
                 self.overlaps.something_came();
@@ -253,6 +289,15 @@ impl Daemon {
             Report::Repair { repair, took } => self.repaired(&repair, took)?,
         }
         Ok(())
+    }
+
+    /// All is there that is to be there.
+    fn ready(&self) {
+        debug!("the host is watched");
+        let (containers, _) = self.names.count();
+        if let Err(error) = self.notifier.ready(&format!("{containers} containers have names")) {
+            warn!("the service manager does not hear: {error}");
+        }
     }
 
     fn repaired(&mut self, repair: &Repair, took: Duration) -> Result<(), DaemonError> {

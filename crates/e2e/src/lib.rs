@@ -134,6 +134,15 @@ impl<'a> Pontoon<'a> {
     }
 }
 
+/// What `dig` is told in a place, short: a line for each record of the answer; nothing where none comes.
+pub fn dig(host: &Host, place: &str, words: &str) -> String {
+    host.need("dig");
+    let output = host.try_sh_in(place, &format!("dig +short +tries=1 +timeout=2 {words}"));
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    // What dig says of itself begins with semicolons.
+    text.lines().filter(|line| !line.starts_with(";;")).collect::<Vec<_>>().join("\n")
+}
+
 /// Waits, for three seconds at the most, until something is so.
 ///
 /// # Panics

@@ -2,16 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use pontoon_e2e::{Pontoon, becomes_as_before, eventually, state};
+use pontoon_e2e::{Pontoon, becomes_as_before, dig, eventually, state};
 use pontoon_testkit::{Host, sandboxed};
-
-/// What `dig` is told, short: one line for each record of the answer; nothing where none comes.
-fn dig(host: &Host, place: &str, words: &str) -> String {
-    host.need("dig");
-    let output = host.try_sh_in(place, &format!("dig +short +tries=1 +timeout=2 {words}"));
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    text.lines().filter(|line| !line.starts_with(";;")).collect::<Vec<_>>().join("\n")
-}
 
 /// The status of an answer: NOERROR, NXDOMAIN, REFUSED, or `none`.
 fn status(host: &Host, place: &str, words: &str) -> String {
@@ -309,13 +301,13 @@ sandboxed! {
         pontoon.run("network create blue");
         pontoon.run("run -d --name web --network blue -- sleep 100");
         let address = pontoon.address("blue", "web");
-        let first = pontoon.json("daemon status");
+        let first = pontoon.json("daemon status --format json");
         assert_eq!((first["networks"].as_u64(), first["containers"].as_u64()), (Some(1), Some(1)));
         host.sh(&format!("kill -9 {}", first["pid"]));
         assert_eq!(dig(&host, "web", "@127.0.0.11 web A"), "");
         pontoon.run("run -d --name db --network blue -- sleep 100");
         assert_eq!(dig(&host, "db", "@127.0.0.11 web A"), address);
-        assert_ne!(pontoon.json("daemon status")["pid"], first["pid"]);
+        assert_ne!(pontoon.json("daemon status --format json")["pid"], first["pid"]);
         pontoon.run("daemon stop");
         eventually("the daemon ends", || pontoon.attempt("daemon status").status.code() == Some(1));
     }

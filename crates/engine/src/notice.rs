@@ -4,6 +4,8 @@
 //! The daemon reads the state itself; a notice says only whose records to read again. Where a network needs names and no
 //! daemon runs, it is started, with the socket that this command waits at already.
 
+mod status;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,6 +15,8 @@ use pontoon_kernel::process::start_service;
 use pontoon_model::diagnose::as_warning;
 use pontoon_model::{NetworkId, SandboxId};
 use pontoon_store::{StoreError, Subject, Tx};
+
+pub use status::{ServedNetwork, Status, Upstream, seconds};
 
 use crate::root::Daemon;
 use crate::{Engine, EngineError, Mode, Root};
@@ -45,7 +49,7 @@ pub enum Request {
 }
 
 /// What the daemon answers.
-#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Answer {
     /// What of the request's subject is not as it should be, in sentences; a second line is a hint.
     pub warnings: Vec<String>,
@@ -54,7 +58,7 @@ pub struct Answer {
     pub resting: bool,
     /// How it is, where that was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub status: Option<serde_json::Value>,
+    pub status: Option<Status>,
 }
 
 /// The daemon's socket.

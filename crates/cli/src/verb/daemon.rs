@@ -1,5 +1,7 @@
 //! `pontoon daemon`
 
+mod status;
+
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -13,6 +15,7 @@ use crate::failure::Failure;
 use crate::global::Global;
 use crate::output;
 use crate::parse::hinted::hinted;
+use status::Status;
 
 /// Serve names to containers, watch the host, and keep its networks as they should be
 ///
@@ -44,8 +47,7 @@ pub(crate) struct Daemon {
 /// What is asked of a daemon that runs.
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Show whether it runs, and what it serves
-    Status,
+    Status(Status),
     /// End it; the next container that needs names starts another
     Stop,
 }
@@ -68,18 +70,7 @@ impl Daemon {
                 };
                 pontoon_daemon::run(&root, &options)?;
             }
-            Some(Action::Status) => {
-                let answer = match notice::ask(&root, &Request::Status) {
-                    Err(error) if notice::is_nobody(&error) => {
-                        output::line("no daemon runs")?;
-                        return Ok(ExitCode::FAILURE);
-                    }
-                    answer => answer?,
-                };
-                let status = answer.status.unwrap_or_default();
-                let text = serde_json::to_string_pretty(&status).expect("JSON has no keys but strings");
-                output::line(text)?;
-            }
+            Some(Action::Status(status)) => return status.run(&root),
             Some(Action::Stop) => match notice::end(&root, &Request::Stop) {
                 Err(error) if notice::is_nobody(&error) => output::line("no daemon runs")?,
                 answer => drop(answer?),

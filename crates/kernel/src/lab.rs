@@ -330,18 +330,6 @@ fn same_numbers_of(map: &str) -> String {
 const ALL_NUMBERS: &str = "4294967295";
 const FEWER_NUMBERS: &str = "4294967294";
 
-#[cfg(test)]
-mod tests {
-    use super::same_numbers_of;
-
-    #[test]
-    fn a_lab_never_looks_like_the_machine_itself() {
-        assert_eq!(same_numbers_of("         0          0 4294967295\n"), "0 0 4294967294\n");
-        assert_eq!(same_numbers_of("0 0 4294967294\n"), "0 0 4294967294\n");
-        assert_eq!(same_numbers_of("0 1000 1\n1 100000 65536\n"), "0 0 1\n1 1 65536\n");
-    }
-}
-
 /// Makes a host of the new namespaces. The calling process is the first in its pid namespace.
 fn furnish(options: &Options) -> Result<(), Failure> {
     Propagation::Private.apply()?;
@@ -437,4 +425,16 @@ fn write(path: &str, text: &str) -> rustix::io::Result<()> {
 
 fn errno_of(error: &std::io::Error) -> Errno {
     error.raw_os_error().map_or(Errno::IO, Errno::from_raw_os_error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::same_numbers_of;
+
+    #[test]
+    fn a_lab_never_looks_like_the_machine_itself() {
+        assert_eq!(same_numbers_of("         0          0 4294967295\n"), "0 0 4294967294\n");
+        assert_eq!(same_numbers_of("0 0 4294967294\n"), "0 0 4294967294\n");
+        assert_eq!(same_numbers_of("0 1000 1\n1 100000 65536\n"), "0 0 1\n1 1 65536\n");
+    }
 }

@@ -4,7 +4,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::time::{Duration, Instant};
 
 use pontoon_e2e::{Pontoon, dig, eventually};
-use pontoon_testkit::{Host, sandboxed};
+use pontoon_testkit::sandboxed;
 
 use crate::{by_hand, runs, status};
 

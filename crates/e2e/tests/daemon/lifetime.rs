@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use pontoon_e2e::{Pontoon, dig, eventually};
-use pontoon_testkit::{Host, sandboxed};
+use pontoon_testkit::sandboxed;
 
 use crate::{runs, status};
 

@@ -46,7 +46,7 @@ sandboxed! {
             ("ip address delete 10.1.0.1/24 dev blue0", "10.1.0.1/24"),
             ("ip link set dev WEB nomaster", "not on bridge"),
             ("ip link delete WEB", "the cable of web on blue"),
-            ("ip -n web route delete 127.0.0.11 table local", "127.0.0.11"),
+            ("ip -n web link set dev eth0 down", "is down"),
             ("sysctl -qw net.ipv4.ip_forward=0", "net.ipv4.ip_forward"),
             ("ip link delete blue0", "`blue0` of network blue is gone"),
         ] {

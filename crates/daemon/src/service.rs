@@ -4,12 +4,14 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use pontoon_dns::upstreams::Domain;
 use pontoon_engine::drift::{Code, Done, Repair, not_repaired};
 use pontoon_engine::event::EventLog;
 use pontoon_engine::notice::{self, Answer, Request, Status, Upstream};
 use pontoon_engine::{Engine, Mode, Root, drift, root as engine};
 use pontoon_kernel::control::{Conversation, Listener};
 use pontoon_kernel::signal::Signals;
+use pontoon_model::config::NamesConfig;
 use pontoon_model::diagnose::with_causes;
 use pontoon_model::event::Action;
 use pontoon_model::op::{LinkOp, Op};
@@ -79,7 +81,7 @@ fn attend(
         warn!("privileges that are not needed could not be given up: {error}");
     }
     let on_demand = options.idle.is_some();
-    let server = Arc::new(dns::Server::start(dns::Options::default())?);
+    let server = Arc::new(dns::Server::start(asking(root.config()?.names))?);
     let inbox = Inbox::open().map_err(|errno| DaemonError::Wait { what: "open an eventfd", errno })?;
     let watch = Watch::start(root.clone(), watch::Options { repair: options.repair }, inbox.sender())?;
     let (counters, problems) = (Arc::new(DriftCounters::default()), Problems::default());
@@ -133,6 +135,15 @@ fn restore(root: &Root) -> Result<(), DaemonError> {
     };
     let thread = std::thread::Builder::new().name("pontoon-restore".to_owned()).spawn(restore);
     thread.map(drop).map_err(DaemonError::Thread)
+}
+
+/// How names are asked for that are no container's.
+fn asking(names: NamesConfig) -> dns::Options {
+    let mut options = dns::Options::default();
+    let domain = |(name, servers)| Domain { name, servers };
+    options.domains = names.domains.into_iter().map(domain).collect();
+    options.forward.mixed_case = names.mixed_case;
+    options
 }
 
 /// The socket: one that was handed over, as systemd and commands do, or a new one.

@@ -210,6 +210,20 @@ sandboxed! {
         assert_eq!(dig(&host, "lone", "@127.0.0.11 web A"), pontoon.address("blue", "web"));
     }
 
+    fn a_domain_may_have_servers_of_its_own(host: Host) {
+        let server = with_a_server_outside(&host);
+        std::fs::write("/etc/resolv.conf", "nameserver 198.51.100.99\n").unwrap();
+        std::fs::create_dir_all("/etc/pontoon").unwrap();
+        let config = "[names]\nmixed-case = true\ndomains = { \"corp.example\" = [\"198.51.100.10\"] }\n";
+        std::fs::write("/etc/pontoon/config.toml", config).unwrap();
+        let pontoon = Pontoon::on(&host);
+        pontoon.run("network create blue");
+        pontoon.run("run -d --name web --network blue -- sleep 100");
+        assert_eq!(dig(&host, "web", "@127.0.0.11 www.corp.example A"), "203.0.113.7");
+        assert_eq!(dig(&host, "web", "@127.0.0.11 www.example A"), "");
+        assert_eq!(server.output().matches("asked").count(), 1);
+    }
+
     fn a_namespace_of_somebody_else_has_names(host: Host) {
         let pontoon = Pontoon::on(&host);
         host.sh("ip netns add theirs");

@@ -1,5 +1,7 @@
 //! The configuration file, `/etc/pontoon/config.toml`.
 
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 
 use ipnet::IpNet;
@@ -26,6 +28,17 @@ pub struct Config {
     pub docker_daemon_json: Option<String>,
     /// Where free host ports are taken from; see [`free_ranges`](crate::publish::free_ranges) for what else.
     pub published_ports: Option<RangeInclusive<u16>>,
+    /// How names are asked for that are no container's.
+    pub names: NamesConfig,
+}
+
+/// How names are asked for that are no container's.
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
+pub struct NamesConfig {
+    /// Domains with servers of their own.
+    pub domains: BTreeMap<String, Vec<SocketAddr>>,
+    /// Whether letters of questions have cases by chance, which answers must have too ("0x20").
+    pub mixed_case: bool,
 }
 
 /// Why a configuration is refused.
@@ -54,6 +67,17 @@ pub enum ConfigError {
         /// As written.
         size: u8,
     },
+    /// A domain's server is none.
+    #[error("server `{server}` of domain `{domain}` is not an address")]
+    Server {
+        /// The domain.
+        domain: String,
+        /// As written.
+        server: String,
+    },
+    /// A domain without a server.
+    #[error("domain `{0}` has no server")]
+    NoServer(String),
     /// What free host ports are to be taken from is no range of ports.
     #[error("published-ports `{given}` is not usable")]
     Ports {
@@ -71,12 +95,16 @@ impl Diagnose for ConfigError {
             Self::Toml(_) | Self::Json(_) => "bad-config",
             Self::Base { .. } | Self::Size { .. } => "bad-address-pool",
             Self::Ports { .. } => "bad-published-ports",
+            Self::Server { .. } | Self::NoServer(_) => "bad-domain-server",
         }
     }
 
     fn hint(&self) -> Option<String> {
         match self {
             Self::Toml(_) | Self::Json(_) => None,
+            Self::Server { .. } | Self::NoServer(_) => Some(
+                "for example: domains = { \"corp.example\" = [\"10.0.0.53\", \"[fd00::53]:5353\"] }".into(),
+            ),
             Self::Base { source, .. } => source.hint(),
             Self::Ports { .. } => Some("use a range of ports such as \"61000-65535\"".into()),
             Self::Size { base, .. } => {
@@ -94,6 +122,15 @@ struct File {
     default_address_pools: Vec<RawPool>,
     docker_daemon_json: Option<String>,
     published_ports: Option<String>,
+    #[serde(default)]
+    names: RawNames,
+}
+
+#[derive(Default, serde::Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+struct RawNames {
+    domains: BTreeMap<String, Vec<String>>,
+    mixed_case: bool,
 }
 
 #[derive(serde::Deserialize)]
@@ -111,7 +148,12 @@ struct DaemonJson {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { default_address_pools: docker_pools(), docker_daemon_json: None, published_ports: None }
+        Self {
+            default_address_pools: docker_pools(),
+            docker_daemon_json: None,
+            published_ports: None,
+            names: NamesConfig::default(),
+        }
     }
 }
 
@@ -128,6 +170,7 @@ impl Config {
             config.default_address_pools = pools(file.default_address_pools)?;
         }
         config.published_ports = file.published_ports.map(ports).transpose()?;
+        config.names = names(file.names)?;
         Ok(config)
     }
 
@@ -141,6 +184,29 @@ impl Config {
             serde_json::from_str(text).map_err(|error| ConfigError::Json(error.to_string()))?;
         pools(file.default_address_pools)
     }
+}
+
+fn names(raw: RawNames) -> Result<NamesConfig, ConfigError> {
+    let mut domains = BTreeMap::new();
+    for (domain, servers) in raw.domains {
+        let server = |text: String| {
+            server(&text).ok_or_else(|| ConfigError::Server { domain: domain.clone(), server: text })
+        };
+        let servers: Vec<SocketAddr> = servers.into_iter().map(server).collect::<Result<_, _>>()?;
+        if servers.is_empty() {
+            return Err(ConfigError::NoServer(domain));
+        }
+        domains.insert(domain, servers);
+    }
+    Ok(NamesConfig { domains, mixed_case: raw.mixed_case })
+}
+
+/// `ADDRESS` or `ADDRESS:PORT`.
+fn server(text: &str) -> Option<SocketAddr> {
+    /// RFC 1035, 4.2.
+    const PORT: u16 = 53;
+    let address = text.parse::<IpAddr>().ok().map(|address| SocketAddr::new(address, PORT));
+    address.or_else(|| text.parse().ok())
 }
 
 fn ports(given: String) -> Result<RangeInclusive<u16>, ConfigError> {
@@ -202,6 +268,22 @@ mod tests {
             assert!(matches!(error, ConfigError::Ports { .. }), "{bad}: {error}");
         }
         assert!(matches!(ports("61000"), Err(ConfigError::Toml(_))));
+    }
+
+    #[test]
+    fn domains_have_servers() {
+        let domains =
+            |text: &str| Config::parse(&format!("[names]\ndomains = {{ {text} }}\nmixed-case = true"));
+        let names = domains(r#""corp.example" = ["10.0.0.53", "[fd00::53]:5353"]"#).unwrap().names;
+        assert_eq!(
+            names.domains["corp.example"],
+            ["10.0.0.53:53", "[fd00::53]:5353"].map(|text| text.parse().unwrap())
+        );
+        assert!(names.mixed_case && !Config::parse("").unwrap().names.mixed_case);
+        let error = domains(r#"lan = ["router"]"#).unwrap_err();
+        assert_eq!(error.to_string(), "server `router` of domain `lan` is not an address");
+        assert!(matches!(domains("lan = []"), Err(ConfigError::NoServer(_))));
+        assert!(matches!(Config::parse("[names]\nx = 1"), Err(ConfigError::Toml(_))));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use pontoon_dns::Upstreams;
+use pontoon_dns::upstreams::Domain;
 use pontoon_model::resolv_conf::ResolvConf;
 use rustix::fs::inotify::{self, CreateFlags, Reader, WatchFlags};
 use rustix::io::Errno;
@@ -27,6 +28,8 @@ pub(super) struct HostFiles {
     inotify: OwnedFd,
     resolv_conf: PathBuf,
     behind: PathBuf,
+    /// What no file says: domains with servers of their own.
+    domains: Vec<Domain>,
     watches: Vec<i32>,
     /// Names of files and links on the way.
     names: BTreeSet<Vec<u8>>,
@@ -35,10 +38,10 @@ pub(super) struct HostFiles {
 }
 
 impl HostFiles {
-    pub(super) fn new(resolv_conf: PathBuf, behind: PathBuf) -> Result<Self, Errno> {
+    pub(super) fn new(resolv_conf: PathBuf, behind: PathBuf, domains: Vec<Domain>) -> Result<Self, Errno> {
         let inotify = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
         let (watches, names) = (Vec::new(), BTreeSet::new());
-        let mut files = Self { inotify, resolv_conf, behind, watches, names, due: None };
+        let mut files = Self { inotify, resolv_conf, behind, domains, watches, names, due: None };
         files.watch();
         Ok(files)
     }
@@ -76,7 +79,8 @@ impl HostFiles {
     pub(super) fn read(&self) -> Upstreams {
         let read = |path: &Path| fs::read_to_string(path).ok().map(|text| ResolvConf::parse(&text));
         let host = read(&self.resolv_conf).unwrap_or_default();
-        Upstreams::of_host(&host, read(&self.behind).as_ref())
+        let upstreams = Upstreams::of_host(&host, read(&self.behind).as_ref());
+        Upstreams { domains: self.domains.clone(), ..upstreams }
     }
 
     /// Watches the directories that count now. A directory that is not there is waited for in the one above it.

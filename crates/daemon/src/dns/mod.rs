@@ -22,6 +22,8 @@ mod streams;
 
 use std::path::PathBuf;
 
+use pontoon_dns::upstreams::Domain;
+
 pub use error::{ServeError, StartError};
 pub use handle::{Handle, Served};
 pub use statistics::{Statistics, Upstream};
@@ -35,6 +37,8 @@ pub struct Options {
     pub resolv_conf: PathBuf,
     /// The file with the real servers, where the host's names loopback addresses alone.
     pub behind: PathBuf,
+    /// Domains with servers of their own.
+    pub domains: Vec<Domain>,
     /// How others are asked.
     pub forward: pontoon_dns::forwarder::Options,
     /// How many connections there may be.
@@ -49,6 +53,7 @@ impl Default for Options {
             port: 53,
             resolv_conf: "/etc/resolv.conf".into(),
             behind: "/run/systemd/resolve/resolv.conf".into(),
+            domains: Vec::new(),
             forward: pontoon_dns::forwarder::Options::default(),
             streams: 256,
             streams_per_client: 16,

@@ -109,8 +109,8 @@ impl Loop {
     pub(super) fn new(options: Options, shared: Arc<Shared>) -> Result<Self, StartError> {
         let failed = |operation| move |errno| StartError::Call { operation, errno };
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(failed("open an epoll"))?;
-        let files =
-            HostFiles::new(options.resolv_conf, options.behind).map_err(failed("watch the host's files"))?;
+        let files = HostFiles::new(options.resolv_conf, options.behind, options.domains)
+            .map_err(failed("watch the host's files"))?;
         let add = |fd: BorrowedFd<'_>, token: Token| {
             let data = epoll::EventData::new_u64(token.number());
             epoll::add(&epoll, fd, data, epoll::EventFlags::IN).map_err(failed("wait for events"))

@@ -129,7 +129,7 @@ pub(crate) enum Crowd {
     Few,
     /// The same container, as one range.
     Range,
-    /// Others, a hundred each.
+    /// The same container, few; others, a hundred each.
     Others,
     /// The same container, each by itself.
     Scattered,
@@ -177,6 +177,8 @@ pub(crate) struct OneMore {
 const LET_GO: Duration = Duration::from_millis(40);
 /// Where many ports begin.
 const MANY_FIRST: u16 = 10_000;
+/// Where the few begin of a container beside which others have many.
+const OWN_FIRST: u16 = 9_500;
 /// The port that is one more, which none of the others touches.
 const EXTRA: u16 = 9_000;
 
@@ -204,6 +206,8 @@ impl Shop {
             Crowd::Range => drop(engine.publish(&place.name, &[range(MANY_FIRST, many)])?),
             Crowd::Scattered => drop(engine.publish(&place.name, &scattered(MANY_FIRST, many))?),
             Crowd::Others => {
+                // A container's first port costs more, whoever else has some: what lets it reach itself is switched on.
+                engine.publish(&place.name, &[range(OWN_FIRST, FEW)])?;
                 others = Place::several("other", 0, usize::from(many / ALONG))?;
                 let starts = (MANY_FIRST..).step_by(2 * usize::from(ALONG));
                 for (other, start) in others.iter().zip(starts) {

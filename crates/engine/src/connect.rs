@@ -198,12 +198,17 @@ impl Engine {
         let instance = self.instance().clone();
         let id = EndpointId::from_bytes(random()?);
         let free = self.config.published_ports.clone();
-        let udp = target.sandbox.ports.iter().map(|one| (one.protocol, one.address));
+        let had = match target.is_new {
+            true => Vec::new(),
+            false => self.store.read(|tx| tx.ports_of(&target.sandbox.id))?,
+        };
+        let udp = had.iter().map(|one| (one.protocol, one.address));
         let udp = udp.chain(spec.publish.iter().map(|spec| (spec.protocol, spec.address)));
         let host = self.port_host(udp.collect::<Vec<_>>())?;
         self.change(
             |at| {
                 resolve::settle(at.tx, target)?;
+                target.sandbox.ports = at.tx.ports_of(&target.sandbox.id)?;
                 let request = Request {
                     instance: &instance,
                     target,
@@ -265,7 +270,8 @@ impl Engine {
         netns: Option<Netns>,
     ) -> Result<Outcome<Connected>, EngineError> {
         let instance = self.instance().clone();
-        let host = self.port_host(sandbox.ports.iter().map(|one| (one.protocol, one.address)))?;
+        let ports = self.store.read(|tx| tx.ports_of(&sandbox.id))?;
+        let host = self.port_host(ports.iter().map(|one| (one.protocol, one.address)))?;
         let foreign = match &netns {
             Some(netns) => self.foreign_routes(sandbox, netns, [true, true])?,
             None => ForeignRoutes::default(),
@@ -281,7 +287,7 @@ impl Engine {
                 let former = known.clone();
                 known.remove(&endpoint.id);
                 let mut after = known.elect();
-                let ports = &at.tx.sandbox(&sandbox.id)?.map_or_else(Vec::new, |now| now.ports);
+                let ports = &at.tx.ports_of(&sandbox.id)?;
                 // A default route of somebody else's is not replaced by one of ours.
                 if foreign.v4 {
                     after.v4.clone_from(&before.v4);
@@ -473,7 +479,7 @@ impl Request<'_> {
         Ok((Connected { network, sandbox, endpoint, published }, plan))
     }
 
-    /// Takes the ports that are to be published; the container's record with them.
+    /// Takes the ports that are to be published; the container with them.
     fn publish(
         &self,
         at: &mut Preparing<'_, '_>,
@@ -485,7 +491,6 @@ impl Request<'_> {
         }
         let ports = publish::choose(at, &sandbox, self.publish, known, self.free.clone())?;
         sandbox.ports = merge([sandbox.ports, ports.clone()].concat());
-        at.tx.sandbox_put(&sandbox)?;
         if known.published(&sandbox.ports, self.host).leads_nowhere() {
             at.warnings.push(publish::waiting(&sandbox));
         }

@@ -77,7 +77,7 @@ pub(crate) fn of_change(tx: &Tx<'_>, subject: &Subject, recovery: Recovery) -> R
             if let Some(endpoint) = endpoint {
                 told.connected(endpoint)?;
             }
-            if let Some(sandbox) = tx.sandbox(sandbox)? {
+            if let Some(sandbox) = tx.bare().sandbox(sandbox)? {
                 let action = which(recovery, Action::Publish, Action::Unpublish);
                 told.news.extend(ports.iter().map(|port| News::port(action, &sandbox, port)));
             }
@@ -113,7 +113,7 @@ impl Told<'_, '_> {
         let Some(cable) = self.tx.cable(id)? else { return Ok(()) };
         let mut names = Vec::new();
         for id in cable.ends.iter().filter_map(|end| end.sandbox.as_ref()) {
-            names.extend(self.tx.sandbox(id)?);
+            names.extend(self.tx.bare().sandbox(id)?);
         }
         let name_of = |id: &SandboxId| {
             let sandbox = names.iter().find(|sandbox| sandbox.id == *id)?;
@@ -125,7 +125,8 @@ impl Told<'_, '_> {
 
     fn connected(&mut self, id: &EndpointId) -> Result<(), StoreError> {
         let Some(endpoint) = self.tx.endpoint(id)? else { return Ok(()) };
-        let (network, sandbox) = (self.tx.network(&endpoint.network)?, self.tx.sandbox(&endpoint.sandbox)?);
+        let (network, sandbox) =
+            (self.tx.network(&endpoint.network)?, self.tx.bare().sandbox(&endpoint.sandbox)?);
         if let (Some(network), Some(sandbox)) = (network, sandbox) {
             self.connection(Action::Connect, &network, &sandbox, &endpoint);
             self.news.extend(pools_low(self.tx, &network)?);

@@ -1,6 +1,6 @@
 //! Publishing ports of containers, and withdrawing them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use pontoon_kernel::address;
@@ -29,7 +29,7 @@ const LAST_GIVEN: &str = "last-given-port";
 /// A container whose published ports were changed.
 #[derive(Debug, Clone)]
 pub struct PortsChanged {
-    /// The container, with all the ports that it has now.
+    /// The container, without its ports.
     pub sandbox: Sandbox,
     /// Those that were added or withdrawn.
     pub ports: Vec<Publication>,
@@ -96,24 +96,20 @@ impl Engine {
                     resolve::settle(at.tx, &mut target)?;
                     let known = Candidates::of(at.tx, &target.sandbox)?;
                     let ports = choose(at, &target.sandbox, specs, &known, configured)?;
-                    let before = target.sandbox.clone();
-                    target.sandbox.ports = merge([before.ports.clone(), ports.clone()].concat());
-                    at.tx.sandbox_put(&target.sandbox)?;
-                    if known.published(&target.sandbox.ports, &host).leads_nowhere() {
+                    let before = at.tx.ports_beside(&target.sandbox.id, &ports)?;
+                    let after = sorted(&before, &ports);
+                    let (old, new) = (known.published(&before, &host), known.published(&after, &host));
+                    if new.leads_nowhere() {
                         at.warnings.push(waiting(&target.sandbox));
                     }
                     let mut plan = Plan::default();
-                    let (old, new) = (
-                        known.published(&before.ports, &host),
-                        known.published(&target.sandbox.ports, &host),
-                    );
                     change(&mut plan, &instance, target.sandbox.name.as_str(), &old, &new);
                     let what = format!("publish ports of {}", target.sandbox.name);
                     Ok(prepared(&target.sandbox, ports, plan, Recovery::Undo, what))
                 },
                 |tx, changed| {
                     let ended = |now: Sandbox| matches!(now.status, Status::Exited(_));
-                    match tx.sandbox(&changed.sandbox.id)?.is_none_or(ended) {
+                    match tx.bare().sandbox(&changed.sandbox.id)?.is_none_or(ended) {
                         true => Err(EngineError::NotRunning(changed.sandbox.name.to_string())),
                         false => Ok(()),
                     }
@@ -138,15 +134,15 @@ impl Engine {
             engine.change(
                 |at| {
                     resolve::settle(at.tx, &mut target)?;
-                    let before = target.sandbox.clone();
-                    let (gone, left) = split(&before, which)?;
+                    let gone = meant(at.tx, &target.sandbox, which)?;
+                    let after = at.tx.ports_beside(&target.sandbox.id, &gone)?;
+                    let before = sorted(&after, &gone);
                     let host = PortHost::default();
-                    let known = Candidates::of(at.tx, &before)?;
+                    let known = Candidates::of(at.tx, &target.sandbox)?;
                     let mut plan = Plan::default();
-                    let (old, new) = (known.published(&before.ports, &host), known.published(&left, &host));
-                    change(&mut plan, &instance, before.name.as_str(), &old, &new);
-                    target.sandbox.ports = left.clone();
-                    let what = format!("withdraw ports of {}", before.name);
+                    let (old, new) = (known.published(&before, &host), known.published(&after, &host));
+                    change(&mut plan, &instance, target.sandbox.name.as_str(), &old, &new);
+                    let what = format!("withdraw ports of {}", target.sandbox.name);
                     Ok(prepared(&target.sandbox, gone, plan, Recovery::Finish, what))
                 },
                 |tx, changed| Ok(clean(tx, &subject(&changed.sandbox, &changed.ports))?),
@@ -385,38 +381,29 @@ fn free(
     Ok(None)
 }
 
-/// A container's ports that are to be withdrawn, and the others.
-fn split(sandbox: &Sandbox, which: &[Withdraw]) -> Result<(Vec<Publication>, Vec<Publication>), EngineError> {
-    let all: Vec<Publication> = sandbox.ports.iter().flat_map(singles).collect();
-    let missing = which.iter().find(|which| !all.iter().any(|one| which.covers(one)));
-    if let Some(missing) = missing {
-        return Err(EngineError::NotPublished {
-            container: sandbox.name.to_string(),
-            port: missing.to_string(),
-        });
+/// A container's ports that are to be withdrawn.
+fn meant(tx: &Tx<'_>, sandbox: &Sandbox, which: &[Withdraw]) -> Result<Vec<Publication>, EngineError> {
+    if which.is_empty() {
+        return Ok(tx.ports_of(&sandbox.id)?);
     }
-    let (gone, left): (Vec<_>, Vec<_>) =
-        all.into_iter().partition(|one| which.is_empty() || which.iter().any(|which| which.covers(one)));
-    Ok((merge(gone), merge(left)))
+    let mut gone = BTreeSet::new();
+    for one in which {
+        let mut found = tx.ports_within(&sandbox.id, one.protocol, one.first..=one.last)?;
+        found.retain(|found| one.covers(found));
+        if found.is_empty() {
+            let (container, port) = (sandbox.name.to_string(), one.to_string());
+            return Err(EngineError::NotPublished { container, port });
+        }
+        gone.extend(found);
+    }
+    Ok(merge(gone.into_iter().collect()))
 }
 
-/// Forgets published ports of a container, on record and among those that are taken.
-pub(crate) fn forget(
-    tx: &Tx<'_>,
-    sandbox: &Sandbox,
-    ports: &[Publication],
-) -> Result<Sandbox, pontoon_store::StoreError> {
-    for one in ports {
-        tx.ports_free(one, &sandbox.id)?;
-    }
-    let gone: std::collections::BTreeSet<Publication> = ports.iter().flat_map(singles).collect();
-    let left = sandbox.ports.iter().flat_map(singles).filter(|one| !gone.contains(one)).collect();
-    Ok(Sandbox { ports: merge(left), ..sandbox.clone() })
-}
-
-fn singles(one: &Publication) -> impl Iterator<Item = Publication> + use<> {
-    let one = *one;
-    one.pairs().map(move |(host, container)| Publication { host, container, count: 1, ..one })
+/// All of them in order, as they are.
+fn sorted(some: &[Publication], others: &[Publication]) -> Vec<Publication> {
+    let mut all = [some, others].concat();
+    all.sort_unstable();
+    all
 }
 
 pub(crate) fn waiting(sandbox: &Sandbox) -> String {

@@ -7,7 +7,7 @@ use pontoon_store::{JournalEntry, Recovery, StoreError, Subject, Tx};
 
 use crate::container::running;
 use crate::root::check_privileges;
-use crate::{Engine, EngineError, Mode, Root, event, publish};
+use crate::{Engine, EngineError, Mode, Root, event};
 
 /// Repairs what killed commands left and takes away the networks of containers that ended unseen, before somebody
 /// looks; returns what was done, in sentences. Where the caller may not, or there is no state, nothing is done.
@@ -85,7 +85,7 @@ impl Engine {
         let (Subject::Sandbox(id), Recovery::Undo) = (&entry.subject, entry.on_recovery) else {
             return Ok(());
         };
-        let sandbox = self.store.read(|tx| tx.sandbox(id))?;
+        let sandbox = self.store.read(|tx| tx.bare().sandbox(id))?;
         if let Some(process) = sandbox.as_ref().map(running).transpose()?.flatten() {
             // It may end by itself first.
             let _ = process.signal(KILL);
@@ -154,9 +154,7 @@ pub(crate) fn clean(tx: &Tx<'_>, subject: &Subject) -> Result<(), StoreError> {
             end_sandbox(tx, id)
         }
         Subject::Ports { sandbox, ports, endpoint } => {
-            if let Some(known) = tx.sandbox(sandbox)? {
-                tx.sandbox_put(&publish::forget(tx, &known, ports)?)?;
-            }
+            ports.iter().try_for_each(|one| tx.ports_free(one, sandbox))?;
             match endpoint {
                 Some(endpoint) => clean(tx, &Subject::Endpoint(endpoint.clone())),
                 None => Ok(()),
@@ -195,13 +193,12 @@ pub(crate) fn concerns(subject: &Subject, endpoint: &Endpoint) -> bool {
 
 /// Removes a container's record, and gives its published ports free.
 pub(crate) fn forget_sandbox(tx: &Tx<'_>, sandbox: &Sandbox) -> Result<(), StoreError> {
-    publish::forget(tx, sandbox, &sandbox.ports)?;
     tx.sandbox_delete(&sandbox.id)
 }
 
 /// Forgets somebody else's namespace when nothing of ours is in it any more.
 fn drop_if_unused(tx: &Tx<'_>, id: &pontoon_model::SandboxId) -> Result<(), StoreError> {
-    let Some(sandbox) = tx.sandbox(id)? else { return Ok(()) };
+    let Some(sandbox) = tx.bare().sandbox(id)? else { return Ok(()) };
     let used = !tx.endpoints_of_sandbox(id)?.is_empty() || !tx.cables_of_sandbox(id)?.is_empty();
     if !sandbox.is_ours() && !used { forget_sandbox(tx, &sandbox) } else { Ok(()) }
 }
@@ -209,17 +206,18 @@ fn drop_if_unused(tx: &Tx<'_>, id: &pontoon_model::SandboxId) -> Result<(), Stor
 /// A container whose network is gone has ended; one that never ran, or whose record goes with it, is forgotten.
 fn end_sandbox(tx: &Tx<'_>, id: &pontoon_model::SandboxId) -> Result<(), StoreError> {
     use pontoon_model::sandbox::Status;
-    let Some(mut sandbox) = tx.sandbox(id)? else { return Ok(()) };
+    let Some(mut sandbox) = tx.bare().sandbox(id)? else { return Ok(()) };
     match sandbox.status {
         Status::Created => forget_sandbox(tx, &sandbox),
         _ if sandbox.process.auto_remove || !sandbox.is_ours() => forget_sandbox(tx, &sandbox),
-        Status::Exited(_) if sandbox.ports.is_empty() => Ok(()),
         status => {
+            tx.ports_free_all(id)?;
             if status == Status::Running {
                 sandbox.status = Status::Exited(137);
                 sandbox.finished = crate::time::now();
+                tx.sandbox_put(&sandbox)?;
             }
-            tx.sandbox_put(&publish::forget(tx, &sandbox, &sandbox.ports)?)
+            Ok(())
         }
     }
 }

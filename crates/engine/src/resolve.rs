@@ -16,7 +16,7 @@ use crate::{Engine, EngineError};
 /// A namespace to work in, and the sandbox that it is.
 #[derive(Debug, Clone)]
 pub struct Target {
-    /// The sandbox; a new one when the namespace was not known.
+    /// The sandbox, without its published ports; a new one when the namespace was not known.
     pub sandbox: Sandbox,
     /// Whether the sandbox is new.
     pub is_new: bool,
@@ -56,15 +56,22 @@ pub fn network(tx: &Tx<'_>, name: &str) -> Result<Network, EngineError> {
 ///
 /// If there is none, or several.
 pub fn container(tx: &Tx<'_>, name: &str) -> Result<Sandbox, EngineError> {
-    if let Some(sandbox) = tx.sandbox_by_name(name)? {
+    let sandbox = bare_container(tx, name)?;
+    Ok(Sandbox { ports: tx.ports_of(&sandbox.id)?, ..sandbox })
+}
+
+/// The same without its published ports.
+fn bare_container(tx: &Tx<'_>, name: &str) -> Result<Sandbox, EngineError> {
+    if let Some(sandbox) = tx.bare().sandbox_by_name(name)? {
         return Ok(sandbox);
     }
-    let mut found = if is_id_prefix(name) { tx.sandboxes_by_id_prefix(name)? } else { Vec::new() };
+    let mut found = if is_id_prefix(name) { tx.bare().sandboxes_by_id_prefix(name)? } else { Vec::new() };
     match (found.pop(), found.is_empty()) {
         (Some(sandbox), true) => Ok(sandbox),
         (Some(_), false) => Err(EngineError::AmbiguousContainer(name.to_owned())),
         (None, _) => {
-            let names: Vec<String> = tx.sandboxes()?.into_iter().map(|sandbox| sandbox.name.into()).collect();
+            let names: Vec<String> =
+                tx.bare().sandboxes()?.into_iter().map(|sandbox| sandbox.name.into()).collect();
             let near = near(name, names.iter().map(String::as_str)).into_iter().map(str::to_owned).collect();
             Err(EngineError::NoContainer { name: name.to_owned(), near })
         }
@@ -117,11 +124,11 @@ impl Engine {
     }
 
     fn own_target(&mut self, name: &str) -> Result<Target, EngineError> {
-        let sandbox = self.store.read(|tx| container(tx, name))?;
+        let sandbox = self.store.read(|tx| bare_container(tx, name))?;
         let shared = match &sandbox.mode {
             NetworkMode::Host => Some("the host".to_owned()),
             NetworkMode::Container(other) => {
-                let other = self.store.read(|tx| tx.sandbox(other))?;
+                let other = self.store.read(|tx| tx.bare().sandbox(other))?;
                 Some(other.map_or_else(
                     || "another container".to_owned(),
                     |other| format!("container `{}`", other.name),
@@ -154,7 +161,7 @@ impl Engine {
         }
         self.executor.adopt(opened)?;
         let netns = Netns::Other { place, id };
-        let known = self.store.read(|tx| tx.sandbox_by_netns(id))?;
+        let known = self.store.read(|tx| tx.bare().sandbox_by_netns(id))?;
         if let Some(sandbox) = known {
             return Ok(Target { sandbox, is_new: false, netns });
         }
@@ -200,14 +207,15 @@ fn foreign_sandbox(reference: &ContainerRef, netns: NetnsId, id: SandboxId) -> S
 }
 
 /// Makes sure that a target's record is there, inside the transaction that will use it: a container that ended
-/// meanwhile is refused; one that somebody else changed or made known meanwhile is taken as it is now.
+/// meanwhile is refused; one that somebody else changed or made known meanwhile is taken as it is now, without its
+/// published ports.
 ///
 /// # Errors
 ///
 /// If the container does not run any more, or the record cannot be written.
 pub(crate) fn settle(tx: &Tx<'_>, target: &mut Target) -> Result<(), EngineError> {
     if target.sandbox.is_ours() {
-        return match tx.sandbox(&target.sandbox.id)? {
+        return match tx.bare().sandbox(&target.sandbox.id)? {
             Some(now) if now.status == Status::Running => {
                 target.sandbox = now;
                 Ok(())
@@ -215,11 +223,11 @@ pub(crate) fn settle(tx: &Tx<'_>, target: &mut Target) -> Result<(), EngineError
             _ => Err(EngineError::NotRunning(target.sandbox.name.to_string())),
         };
     }
-    if let Some(known) = tx.sandbox_by_netns(target.sandbox.netns)? {
+    if let Some(known) = tx.bare().sandbox_by_netns(target.sandbox.netns)? {
         target.sandbox = known;
         return Ok(());
     }
-    if tx.sandbox_by_name(target.sandbox.name.as_str())?.is_some() {
+    if tx.bare().sandbox_by_name(target.sandbox.name.as_str())?.is_some() {
         let other = format!("{}-{}", target.sandbox.name, target.sandbox.netns.ino);
         target.sandbox.name = other.parse()?;
     }

@@ -165,7 +165,7 @@ impl Engine {
     ) -> Result<PreparedRun, EngineError> {
         let instance = self.instance().clone();
         let prepare = |at: &mut crate::journal::Preparing<'_, '_>| {
-            if at.tx.sandbox_by_name(sandbox.name.as_str())?.is_some() {
+            if at.tx.bare().sandbox_by_name(sandbox.name.as_str())?.is_some() {
                 return Err(EngineError::ContainerExists(sandbox.name.to_string()));
             }
             at.tx.sandbox_put(sandbox)?;
@@ -292,7 +292,7 @@ impl Engine {
     }
 
     fn shared_namespace(&mut self, other: &SandboxId) -> Result<OpenNetns, EngineError> {
-        let sandbox = self.store.read(|tx| tx.sandbox(other))?;
+        let sandbox = self.store.read(|tx| tx.bare().sandbox(other))?;
         let sandbox = sandbox.ok_or_else(|| EngineError::NotRunning(other.short().to_owned()))?;
         let opened = match resolve::place(&sandbox) {
             NetnsPlace::Named(name) => OpenNetns::open_name(&name)?,

@@ -181,8 +181,8 @@ pub struct Sandbox {
     pub keeper: Option<ProcessId>,
     /// What runs in it.
     pub process: Process,
-    /// Its published ports.
-    #[serde(default)]
+    /// Its published ports: not part of its record, which would be written whole for each of them.
+    #[serde(skip)]
     pub ports: Vec<crate::Publication>,
     /// Labels.
     pub labels: BTreeMap<String, String>,

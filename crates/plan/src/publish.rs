@@ -229,8 +229,8 @@ enum Accounts {
 /// Elements of the table's maps, by the map's name.
 type Elements = BTreeMap<&'static str, Vec<Element>>;
 
-/// The ports that `others` does not have, in their order; both in order, as [`merge`](pontoon_model::publish::merge) has
-/// them.
+/// The ports that `others` does not have, in their order; both in order, whether or not
+/// [`merge`](pontoon_model::publish::merge) made ranges of them.
 fn without(ports: &[Publication], others: &[Publication]) -> Vec<Publication> {
     let (mut own, mut rest) = (Vec::new(), Vec::new());
     let (mut at, mut there) = (ports.iter().peekable(), others.iter().peekable());
@@ -308,6 +308,10 @@ fn commands(
 
 /// Adds the steps that turn what the table knows of a container's ports into what it is to know: one transaction,
 /// so that no connection finds neither.
+///
+/// Where the container stays as it is and only some ports are added or withdrawn, not all that stay need be given on both
+/// sides: one on each address, and on each address one for each port of the container that those lead to as well, say
+/// the same.
 pub fn change(
     plan: &mut Plan,
     instance: &Instance,
@@ -379,8 +383,7 @@ fn flows(before: &Published<'_>, after: &Published<'_>) -> Vec<Flow> {
 }
 
 fn reason(sandbox: &str, before: &Published<'_>, after: &Published<'_>) -> String {
-    let text = |published: &Published<'_>| {
-        let ports = published.ports;
+    let text = |ports: &[Publication]| {
         let mut shown: Vec<String> = ports.iter().take(SHOWN).map(ToString::to_string).collect();
         if ports.len() > SHOWN {
             shown.push(format!("{} more", ports.len() - SHOWN));
@@ -394,16 +397,17 @@ fn reason(sandbox: &str, before: &Published<'_>, after: &Published<'_>) -> Strin
         names.join(" and ")
     };
     match (before.landings().next(), after.landings().next()) {
-        (Some(_), Some(_)) if after.ports.is_empty() => {
-            format!("{sandbox}: {} published no longer", text(before))
-        }
-        (_, None) => format!("{sandbox}: {} published no longer", text(before)),
-        (None, Some(_)) => format!("{sandbox}: published: {}", text(after)),
-        (Some(_), Some(_)) if before.ports != after.ports => {
-            format!("{sandbox}: now published: {}", text(after))
-        }
+        (_, None) => format!("{sandbox}: {} published no longer", text(before.ports)),
+        (None, Some(_)) => format!("{sandbox}: published: {}", text(after.ports)),
         (Some(_), Some(_)) => {
-            format!("{sandbox}: published ports lead to its address on {}", networks(after))
+            let (gone, new) = (without(before.ports, after.ports), without(after.ports, before.ports));
+            match (gone.is_empty(), new.is_empty()) {
+                (_, false) => format!("{sandbox}: now published: {}", text(&new)),
+                (false, true) => format!("{sandbox}: {} published no longer", text(&gone)),
+                (true, true) => {
+                    format!("{sandbox}: published ports lead to its address on {}", networks(after))
+                }
+            }
         }
     }
 }
@@ -467,10 +471,12 @@ pub(crate) fn value(address: IpAddr) -> Value {
 mod tests {
     use std::collections::BTreeSet;
 
+    use pontoon_model::op::Op;
     use pontoon_model::publish::merge;
     use proptest::prelude::*;
 
     use super::*;
+    use crate::ruleset::example::network;
 
     fn publications() -> impl Strategy<Value = Vec<Publication>> {
         let one =
@@ -491,6 +497,72 @@ mod tests {
     fn singles(one: &Publication) -> Vec<Publication> {
         let single = |(host, container)| Publication { host, container, count: 1, ..*one };
         one.pairs().map(single).collect()
+    }
+
+    /// Of the ports that stay, those that are enough for [`change`].
+    fn representatives(stay: &[Publication], some: &[Publication]) -> Vec<Publication> {
+        let inside: BTreeSet<u16> = some.iter().flat_map(singles).map(|one| one.container).collect();
+        let (mut addresses, mut leading) = (BTreeSet::new(), BTreeSet::new());
+        let mut is_needed = |one: &Publication| {
+            let leads = inside.contains(&one.container) && leading.insert((one.address, one.container));
+            addresses.insert(one.address) | leads
+        };
+        let mut found: Vec<Publication> =
+            stay.iter().flat_map(singles).filter(|one| is_needed(one)).collect();
+        found.sort_unstable();
+        found
+    }
+
+    /// What a change does, each element by itself.
+    fn done(before: &Published<'_>, after: &Published<'_>) -> BTreeSet<String> {
+        let mut plan = Plan::default();
+        change(&mut plan, &Instance::host(), "web", before, after);
+        let mut all = BTreeSet::new();
+        for step in plan.steps {
+            let Op::Nft(NftOp { commands }) = step.op else {
+                all.insert(format!("{:?}", step.op));
+                continue;
+            };
+            for command in commands {
+                let (word, elements) = match command {
+                    Command::AddElements(elements) => ("add", elements),
+                    Command::DestroyElements(elements) => ("destroy", elements),
+                    other => panic!("{other:?}"),
+                };
+                let each = elements.elements.iter();
+                all.extend(each.map(|element| format!("{word} {} {element:?}", elements.set)));
+            }
+        }
+        all
+    }
+
+    proptest! {
+        /// One of the ports that stay on each address, and one for each port of the container, say what all of them do.
+        #[test]
+        fn a_few_speak_for_all_that_stay(
+            all in publications(), chosen in any::<u64>(), routed in any::<[bool; 2]>(), steps in 0..30u16,
+        ) {
+            let mut network = network("blue", 18);
+            let mode = |routed: bool| if routed { GatewayMode::Routed } else { GatewayMode::Nat };
+            (network.bridge.gateway_mode_v4, network.bridge.gateway_mode_v6) = (mode(routed[0]), mode(routed[1]));
+            let port: IfName = "vethweb".parse().unwrap();
+            let landing = |pool, address| Landing { network: &network, pool, address, port: &port };
+            let v4 = network.v4.as_ref().map(|pool| landing(pool, IpAddr::from([172, 18, 0, 2])));
+            let v6 = network.v6.as_ref().map(|pool| landing(pool, "fd00:18::2".parse().unwrap()));
+            let lead = |ports| Published { ports, v4, v6, host: Host::default() };
+            // Many lead to the same port of the container.
+            let all = all.iter().flat_map(singles);
+            let all: Vec<_> = all.map(|one| Publication { container: 80 + one.container % (steps + 1), ..one }).collect();
+            let (some, stay): (Vec<_>, Vec<_>) =
+                all.iter().enumerate().partition(|(index, _)| chosen >> (index % 64) & 1 == 1);
+            let plain = |ports: Vec<(usize, &Publication)>| ports.into_iter().map(|(_, one)| *one).collect::<Vec<_>>();
+            let (some, stay, all) = (merge(plain(some)), merge(plain(stay)), merge(all));
+            let few = representatives(&stay, &some);
+            let mut with = [few.clone(), some].concat();
+            with.sort_unstable();
+            prop_assert_eq!(done(&lead(&few), &lead(&with)), done(&lead(&stay), &lead(&all)));
+            prop_assert_eq!(done(&lead(&with), &lead(&few)), done(&lead(&all), &lead(&stay)));
+        }
     }
 
     proptest! {

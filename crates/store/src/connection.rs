@@ -18,13 +18,17 @@ pub(crate) struct Kind {
     pub(crate) synchronous: &'static str,
     /// The tables.
     pub(crate) schema: &'static str,
+    /// Their format.
+    pub(crate) format: i64,
 }
 
 /// Runtime state: the file system does not survive a power failure, so there is nothing to sync.
-pub(crate) const RUNTIME: Kind = Kind { synchronous: "OFF", schema: schema::RUNTIME };
+pub(crate) const RUNTIME: Kind =
+    Kind { synchronous: "OFF", schema: schema::RUNTIME, format: schema::RUNTIME_FORMAT };
 
 /// Definitions: on disk before the command says that it is done.
-pub(crate) const DEFINITIONS: Kind = Kind { synchronous: "FULL", schema: schema::DEFINITIONS };
+pub(crate) const DEFINITIONS: Kind =
+    Kind { synchronous: "FULL", schema: schema::DEFINITIONS, format: schema::DEFINITIONS_FORMAT };
 
 /// Opens a database that is there and set up; none otherwise.
 pub(crate) fn open(path: &Path, kind: &Kind) -> Result<Option<Connection>, StoreError> {
@@ -37,7 +41,7 @@ pub(crate) fn open(path: &Path, kind: &Kind) -> Result<Option<Connection>, Store
         Err(error) => return Err(StoreError::open(path)(error)),
     };
     tune(&mut connection, kind).map_err(StoreError::open(path))?;
-    Ok((format(&connection, path)? != 0).then_some(connection))
+    Ok((format(&connection, path, kind)? != 0).then_some(connection))
 }
 
 /// Opens a database and makes it first if it is not there. `fill` is part of the making: others see both or neither.
@@ -54,14 +58,14 @@ pub(crate) fn create(
     let _ = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
     let mut connection = Connection::open(path).map_err(failed())?;
     tune(&mut connection, kind).map_err(failed())?;
-    if format(&connection, path)? != 0 {
+    if format(&connection, path, kind)? != 0 {
         return Ok(connection);
     }
     connection.pragma_update(None, "journal_mode", "WAL").map_err(failed())?;
     connection.execute_batch("BEGIN IMMEDIATE").map_err(failed())?;
     connection.execute_batch(kind.schema).map_err(failed())?;
     fill(&connection)?;
-    connection.pragma_update(None, "user_version", schema::FORMAT).map_err(failed())?;
+    connection.pragma_update(None, "user_version", kind.format).map_err(failed())?;
     connection.execute_batch("COMMIT").map_err(failed())?;
     Ok(connection)
 }
@@ -88,11 +92,15 @@ fn wait_a_little(tries: i32) -> bool {
     tries < LONGEST
 }
 
-fn format(connection: &Connection, path: &Path) -> Result<i64, StoreError> {
+fn format(connection: &Connection, path: &Path, kind: &Kind) -> Result<i64, StoreError> {
     let found =
         connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(StoreError::open(path))?;
-    if found > schema::FORMAT {
-        return Err(StoreError::Newer { path: path.to_owned(), found, known: schema::FORMAT });
+    let (path, known) = (|| path.to_owned(), kind.format);
+    match found {
+        // Not set up yet.
+        0 => Ok(found),
+        _ if found > known => Err(StoreError::Newer { path: path(), found, known }),
+        _ if found < known => Err(StoreError::Older { path: path(), found, known }),
+        _ => Ok(found),
     }
-    Ok(found)
 }

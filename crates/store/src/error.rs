@@ -46,6 +46,16 @@ pub enum StoreError {
         /// The last format that is known.
         known: i64,
     },
+    /// A database was written by an earlier Pontoon.
+    #[error("{} has format {found}; this Pontoon knows format {known} alone", path.display())]
+    Older {
+        /// The database.
+        path: PathBuf,
+        /// Its format.
+        found: i64,
+        /// The format that is known.
+        known: i64,
+    },
     /// A statement failed.
     #[error("could not {action} in the store")]
     Statement {
@@ -120,6 +130,7 @@ impl Diagnose for StoreError {
             Self::Lock { .. } => "store-lock",
             Self::Open { .. } => "store-open",
             Self::Newer { .. } => "store-newer",
+            Self::Older { .. } => "store-older",
             Self::Statement { .. } => "store-statement",
             Self::Record { .. } | Self::Unwritable { .. } => "store-record",
             Self::Duplicate { .. } => "store-duplicate",
@@ -134,6 +145,11 @@ impl Diagnose for StoreError {
                 "use the Pontoon that wrote it, or another --root; {} is not changed",
                 path.display()
             )),
+            Self::Older { .. } => Some(
+                "end the containers with the Pontoon that wrote it, and reboot: that clears runtime.db, and networks \
+                 are restored from definitions.db"
+                    .into(),
+            ),
             Self::Open { .. } | Self::Statement { .. } => sqlite_hint(self.sqlite()?.sqlite_error_code()?),
             Self::Record { .. } => Some("look at it with sqlite3; was it changed by hand?".into()),
             Self::Unwritable { .. } | Self::Duplicate { .. } | Self::ReadOnly { .. } => None,

@@ -17,6 +17,7 @@ mod connection;
 mod definitions;
 mod endpoint;
 mod error;
+mod held;
 mod journal;
 mod lease;
 mod lock;
@@ -34,6 +35,7 @@ pub use journal::{JournalEntry, Recovery, Subject};
 pub use lease::{IpamError, LeaseError};
 pub use lock::ExclusiveGuard;
 pub use port::PortError;
+pub use sandbox::Bare;
 pub use store::Store;
 pub use tx::Tx;
 

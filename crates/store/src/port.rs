@@ -21,7 +21,7 @@ pub enum PortError {
         port: u16,
         /// Its protocol.
         protocol: Protocol,
-        /// The name of the container, or its id when it has none any more.
+        /// The name of the container, or the number of its record when that is gone.
         container: String,
         /// Whether that container has ended, so that the port is free in a moment.
         ending: bool,
@@ -54,11 +54,11 @@ impl Diagnose for PortError {
 struct Taken {
     address: Option<IpAddr>,
     port: u16,
-    holder: String,
+    holder: i64,
 }
 
 impl Tx<'_> {
-    /// Takes the host's ports of a publication for a sandbox.
+    /// Takes the host's ports of a publication for a sandbox that is on record.
     ///
     /// # Errors
     ///
@@ -66,16 +66,19 @@ impl Tx<'_> {
     pub fn ports_take(&self, publication: &Publication, holder: &SandboxId) -> Result<(), PortError> {
         if let Some(taken) = self.port_conflict(publication)? {
             let Taken { port, holder, .. } = taken;
-            let (container, ending) = self.port_holder(&holder)?;
+            let (container, ending) = self.port_holder(holder)?;
             return Err(PortError::Taken { port, protocol: publication.protocol, container, ending });
         }
-        let take = "INSERT INTO port(protocol, port, address, holder) VALUES(?1, ?2, ?3, ?4)";
+        let number = "SELECT number FROM sandbox WHERE id = ?1";
+        let take = "INSERT INTO port(protocol, port, address, container, holder) VALUES(?1, ?2, ?3, ?4, ?5)";
         let (protocol, address) = (publication.protocol.number(), text(publication.address));
         let action = "take a port";
         let failed = || StoreError::statement(action);
+        let mut of = self.writer(action)?.prepare_cached(number).map_err(failed())?;
+        let number: i64 = of.query_row([holder.as_str()], |row| row.get(0)).map_err(failed())?;
         let mut statement = self.writer(action)?.prepare_cached(take).map_err(failed())?;
-        for (port, _) in publication.pairs() {
-            statement.execute(params![protocol, port, address, holder.as_str()]).map_err(failed())?;
+        for (port, container) in publication.pairs() {
+            statement.execute(params![protocol, port, address, container, number]).map_err(failed())?;
         }
         Ok(())
     }
@@ -95,10 +98,23 @@ impl Tx<'_> {
     ///
     /// If the store cannot be written.
     pub fn ports_free(&self, publication: &Publication, holder: &SandboxId) -> Result<(), StoreError> {
-        let free = "DELETE FROM port WHERE protocol = ?1 AND port BETWEEN ?2 AND ?3 AND address = ?4 AND holder = ?5";
+        // By the port: a holder may have many (`+` keeps its index out of it).
+        let free = "DELETE FROM port WHERE protocol = ?1 AND port BETWEEN ?2 AND ?3 AND address = ?4
+            AND +holder = (SELECT number FROM sandbox WHERE id = ?5)";
         let (first, last) = ends(publication);
         let (protocol, address) = (publication.protocol.number(), text(publication.address));
         self.write("give ports free", free, params![protocol, first, last, address, holder.as_str()])?;
+        Ok(())
+    }
+
+    /// Gives all ports of a sandbox free.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be written.
+    pub fn ports_free_all(&self, holder: &SandboxId) -> Result<(), StoreError> {
+        let free = "DELETE FROM port WHERE holder = (SELECT number FROM sandbox WHERE id = ?1)";
+        self.write("give ports free", free, [holder.as_str()])?;
         Ok(())
     }
 
@@ -121,11 +137,10 @@ impl Tx<'_> {
     }
 
     /// The name of a container with a published port, and whether it has ended.
-    fn port_holder(&self, holder: &str) -> Result<(String, bool), StoreError> {
-        let id: Option<SandboxId> = holder.parse().ok();
-        Ok(match id.map(|id| self.sandbox(&id)).transpose()?.flatten() {
+    fn port_holder(&self, holder: i64) -> Result<(String, bool), StoreError> {
+        Ok(match self.bare().sandbox_by_number(holder)? {
             Some(sandbox) => (sandbox.name.into(), matches!(sandbox.status, Status::Exited(_))),
-            None => (holder.to_owned(), false),
+            None => (holder.to_string(), false),
         })
     }
 }

@@ -2,8 +2,11 @@
 //!
 //! A record is its JSON, next to the columns by which it is found. Formats are counted in SQLite's `user_version`.
 
-/// The last format of either database that is known.
-pub(crate) const FORMAT: i64 = 1;
+/// The format of `definitions.db`.
+pub(crate) const DEFINITIONS_FORMAT: i64 = 1;
+
+/// The format of `runtime.db`: since 2, a row of `port` says where it leads.
+pub(crate) const RUNTIME_FORMAT: i64 = 2;
 
 /// `definitions.db`.
 pub(crate) const DEFINITIONS: &str = "
@@ -25,8 +28,9 @@ pub(crate) const NOTES: &str =
 /// the addresses. A lease is held (`holder`), free and in the queue for reuse (`freed`, a count of the pool's
 /// `clock`), or neither when the pool never gives that address out unasked; `mac` is its last holder's.
 ///
-/// A `port` of the host is published on `address`, or on all of them if that is empty; the record of the sandbox that
-/// holds it says where it leads.
+/// A `port` of the host is published on `address`, or on all of them if that is empty, and leads to the port `container`
+/// of the sandbox whose `number` is its `holder`. A sandbox's ports are these rows alone: one more, or one less, is
+/// one row, however many it has.
 ///
 /// Ids are random. Records are therefore rows in the order in which they came, which are written to one page, with small
 /// indexes beside them: a tree of records by id has every page written now and then, and with it twice as much of the
@@ -43,7 +47,8 @@ CREATE TABLE network(
     json     TEXT NOT NULL
 ) STRICT;
 CREATE TABLE sandbox(
-    id        TEXT PRIMARY KEY,
+    number    INTEGER PRIMARY KEY,
+    id        TEXT NOT NULL UNIQUE,
     name      TEXT NOT NULL UNIQUE,
     netns_dev INTEGER NOT NULL,
     netns_ino INTEGER NOT NULL,
@@ -63,12 +68,14 @@ CREATE TABLE cable(id TEXT PRIMARY KEY, a TEXT, b TEXT, json TEXT NOT NULL) STRI
 CREATE INDEX cable_a ON cable(a);
 CREATE INDEX cable_b ON cable(b);
 CREATE TABLE port(
-    protocol INTEGER NOT NULL,
-    port     INTEGER NOT NULL,
-    address  TEXT NOT NULL,
-    holder   TEXT NOT NULL,
+    protocol  INTEGER NOT NULL,
+    port      INTEGER NOT NULL,
+    address   TEXT NOT NULL,
+    container INTEGER NOT NULL,
+    holder    INTEGER NOT NULL,
     PRIMARY KEY(protocol, port, address)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX port_holder ON port(holder, address, protocol, container);
 CREATE TABLE pool(
     id      INTEGER PRIMARY KEY,
     network TEXT NOT NULL,

@@ -8,9 +8,13 @@ use super::Publication;
 ///
 /// No address means every one of both families; `0.0.0.0` every one of IPv4, `::` every one of IPv6 only.
 pub fn conflict(left: &Publication, right: &Publication) -> bool {
-    let end = |publication: &Publication| u32::from(publication.host) + u32::from(publication.count);
     let ports = u32::from(left.host) < end(right) && u32::from(right.host) < end(left);
     left.protocol == right.protocol && ports && meet(left.address, right.address)
+}
+
+/// The port behind the last of the host's.
+fn end(publication: &Publication) -> u32 {
+    u32::from(publication.host) + u32::from(publication.count)
 }
 
 fn meet(left: Option<IpAddr>, right: Option<IpAddr>) -> bool {
@@ -25,11 +29,19 @@ fn meet(left: Option<IpAddr>, right: Option<IpAddr>) -> bool {
 pub fn merge(mut publications: Vec<Publication>) -> Vec<Publication> {
     publications.sort_unstable_by_key(|one| (kind(one), one.host, one.count));
     let mut merged: Vec<Publication> = Vec::with_capacity(publications.len());
+    // The runs of the kind at hand that another may continue, by where they end. What ends before is passed for good.
+    let (mut at_hand, mut open) = (None, Vec::new());
     for next in publications {
-        let mut alike = merged.iter_mut().rev().take_while(|run| kind(run) == kind(&next));
-        match alike.find(|run| run.host.checked_add(run.count) == Some(next.host)) {
-            Some(run) => run.count += next.count,
-            None => merged.push(next),
+        if at_hand.replace(kind(&next)) != Some(kind(&next)) {
+            open.clear();
+        }
+        open.retain(|place: &usize| end(&merged[*place]) >= u32::from(next.host));
+        match open.iter().rposition(|place| end(&merged[*place]) == u32::from(next.host)) {
+            Some(found) => merged[open[found]].count += next.count,
+            None => {
+                open.push(merged.len());
+                merged.push(next);
+            }
         }
     }
     merged.sort_unstable();

@@ -184,7 +184,7 @@ fn routed(network: &mut Network) {
 }
 
 /// A network with both families, on a bridge of its own name.
-fn network(name: &str, number: u8) -> Network {
+pub(crate) fn network(name: &str, number: u8) -> Network {
     let id = NetworkId::from_bytes([number; 32]);
     let pool = |text: String| {
         let subnet = text.parse().expect("constant");

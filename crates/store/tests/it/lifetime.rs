@@ -109,19 +109,43 @@ fn a_definition_left_over_by_a_kill_gives_way() -> Outcome {
     Ok(())
 }
 
+/// As if another Pontoon had made it; the bytes of the file.
+fn with_format(path: &std::path::Path, format: u32) -> Vec<u8> {
+    let mut bytes = std::fs::read(path).unwrap();
+    // The user version is at offset 60: https://www.sqlite.org/fileformat.html#the_database_header
+    bytes[60..64].copy_from_slice(&format.to_be_bytes());
+    std::fs::write(path, &bytes).unwrap();
+    bytes
+}
+
+#[test]
+fn an_earlier_format_is_refused_and_left_alone() -> Outcome {
+    let place = Place::new();
+    drop(Store::open(&place.dirs)?);
+    let path = place.dirs.run.join("runtime.db");
+    let bytes = with_format(&path, 1);
+    let error = Store::open(&place.dirs).unwrap_err();
+    assert_eq!(error.code(), "store-older");
+    assert!(
+        error.to_string().ends_with("runtime.db has format 1; this Pontoon knows format 2 alone"),
+        "{error}"
+    );
+    assert!(error.hint().unwrap().contains("reboot"), "{error}");
+    assert!(Store::open_existing(&place.dirs).is_err());
+    assert_eq!(std::fs::read(&path).unwrap(), bytes);
+    Ok(())
+}
+
 #[test]
 fn a_later_format_is_refused_and_left_alone() -> Outcome {
     let place = Place::new();
     drop(Store::open(&place.dirs)?);
     let path = place.dirs.run.join("runtime.db");
-    let mut bytes = std::fs::read(&path).unwrap();
-    // The user version is at offset 60: https://www.sqlite.org/fileformat.html#the_database_header
-    bytes[60..64].copy_from_slice(&99_u32.to_be_bytes());
-    std::fs::write(&path, &bytes).unwrap();
+    let bytes = with_format(&path, 99);
     let error = Store::open(&place.dirs).unwrap_err();
     assert_eq!(error.code(), "store-newer");
     assert!(
-        error.to_string().ends_with("runtime.db has format 99; this Pontoon knows formats up to 1"),
+        error.to_string().ends_with("runtime.db has format 99; this Pontoon knows formats up to 2"),
         "{error}"
     );
     assert!(Store::open_existing(&place.dirs).is_err());

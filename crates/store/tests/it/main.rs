@@ -4,4 +4,5 @@ mod allocator;
 mod children;
 mod fixture;
 mod lifetime;
+mod ports;
 mod records;

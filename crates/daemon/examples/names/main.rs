@@ -35,6 +35,10 @@ fn main() {
         match &*word {
             // What this program is started as, on the throw-away host.
             "serve" => return server::serve(value().parse().expect("a number of containers")),
+            "ask" => {
+                let seconds = value().parse().expect("a number of seconds");
+                return server::ask(seconds, &value());
+            }
             "upstream" => return server::upstream(),
             "--markdown" => given.markdown = Some(value().into()),
             "--seconds" => given.seconds = value().parse().expect("a number of seconds"),
@@ -42,9 +46,8 @@ fn main() {
             _ => given.aardvarks.push(word.into()),
         }
     }
-    let options = lab::Options { mirrored: vec!["/etc".into()], ..lab::Options::default() };
     let (read, write) = std::io::pipe().expect("a pipe");
-    let status = lab::run(&options, || {
+    let status = lab::run(&lab::Options::default(), || {
         let table = run::run(&given);
         (&write).write_all(table.as_bytes()).expect("the table fits the pipe");
         0

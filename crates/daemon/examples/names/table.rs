@@ -17,11 +17,13 @@ pub(crate) fn table(
     results: &BTreeMap<(Questions, usize), Vec<Figures>>,
     machine: &str,
 ) -> String {
-    let mut text = format!(
-        "Measured on {machine}, in one run, with dnsperf, in a throw-away host. Figures are medians.\n\n"
+    let mut text =
+        format!("Measured on {machine}, in one run, in a throw-away host. Figures are medians.\n\n");
+    text.push_str(
+        "| what is asked | server | CPU per query | | queries/s | | with dnsperf | latency | one at a time | memory \
+         | lost |\n",
     );
-    text.push_str("| what is asked | server | queries/s | of ours | CPU per query | of ours | latency, busy | latency, one at a time | memory | lost |\n");
-    text.push_str("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n");
+    text.push_str("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n");
     for questions in all {
         let of = |index: usize, value: fn(&Figures) -> f64| median(&results[&(*questions, index)], value);
         for (index, name) in names.iter().enumerate() {
@@ -31,11 +33,12 @@ pub(crate) fn table(
             let ratio = |value: f64| if index == 0 { String::new() } else { format!("{value:.2} ×") };
             writeln!(
                 text,
-                "| {} | {name} | {:.0} | {} | {cpu:.2} µs | {} | {:.0} µs | {:.0} µs | {:.1} MiB | {lost} |",
+                "| {} | {name} | {cpu:.1} µs | {} | {rate:.0} | {} | {:.0}/s | {:.0} µs | {:.0} µs | {:.1} MiB \
+                 | {lost} |",
                 what(*questions),
-                rate,
-                ratio(rate / own_rate),
                 ratio(cpu / own_cpu),
+                ratio(rate / own_rate),
+                of(index, |f| f.dnsperf),
                 of(index, |f| f.latency),
                 of(index, |f| f.alone),
                 of(index, |f| f.memory),

@@ -1,6 +1,7 @@
 //! What the daemon reads.
 
 use pontoon_daemon::http::{LONGEST, parse};
+use pontoon_engine::notice::Request;
 
 /// [`parse`]: a request of HTTP.
 pub fn http_request(data: &[u8]) {
@@ -21,4 +22,12 @@ pub fn http_request(data: &[u8]) {
             assert!(response.bytes(true).starts_with(b"HTTP/1.1 "));
         }
     }
+}
+
+/// A command's request to the daemon, as it comes over the control socket.
+pub fn control_request(data: &[u8]) {
+    let Ok(request) = serde_json::from_slice::<Request>(data) else { return };
+    // What is understood is said in one way, and means the same then.
+    let said = serde_json::to_vec(&request).expect("requests have no keys but strings");
+    assert_eq!(serde_json::from_slice::<Request>(&said).expect("it was understood"), request);
 }

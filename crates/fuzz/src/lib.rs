@@ -20,7 +20,7 @@ mod nft;
 mod program;
 mod resolver;
 
-pub use daemon::http_request;
+pub use daemon::{control_request, http_request};
 pub use dns::{dns_answer, dns_query};
 pub use format::{filter, template};
 pub use model::{config_toml, container_ref, daemon_json, event_line, name, option, publish, subnet};
@@ -50,6 +50,7 @@ macro_rules! targets {
 targets!(
     config_toml,
     container_ref,
+    control_request,
     daemon_json,
     event_line,
     dns_answer,

@@ -27,6 +27,7 @@ macro_rules! targets {
 targets!(
     config_toml: 8000,
     container_ref: 8000,
+    control_request: 8000,
     daemon_json: 8000,
     event_line: 8000,
     dns_answer: 8000,

@@ -10,6 +10,7 @@ use pontoon_engine::event::EventLog;
 use pontoon_engine::notice::{self, Answer, Request, Status, Upstream};
 use pontoon_engine::{Engine, Mode, Root, drift, root as engine};
 use pontoon_kernel::control::{Conversation, Listener};
+use pontoon_kernel::datagram;
 use pontoon_kernel::signal::Signals;
 use pontoon_model::config::NamesConfig;
 use pontoon_model::diagnose::with_causes;
@@ -285,7 +286,7 @@ impl Daemon {
             Report::Failed(error) => error!("the host could not be looked at: {}", with_causes(&error)),
             Report::LinkGone { name, endpoint } => {
                 debug!("link {name} of endpoint {} is gone", endpoint.short());
-                self.link(&name, false)?;
+                self.link(&name)?;
             }
             Report::RouteAppeared(route) => {
                 debug!("a new route to {}", route.destination);
@@ -342,7 +343,7 @@ impl Daemon {
     fn came_back(&mut self, drift: &Drift) -> Result<(), DaemonError> {
         for op in drift.plan.ops() {
             match op {
-                Op::Link(LinkOp::AddVeth { name, .. }) => self.link(name.as_str(), true)?,
+                Op::Link(LinkOp::AddVeth { name, .. }) => self.link(name.as_str())?,
                 Op::Link(LinkOp::AddBridge { name, .. }) if drift.code == Code::BridgeGone => {
                     self.names.bridge_appeared(name.as_str());
                 }
@@ -352,9 +353,12 @@ impl Daemon {
         Ok(())
     }
 
-    fn link(&mut self, name: &str, there: bool) -> Result<(), DaemonError> {
+    /// Takes note of whether a link is there, whatever is told of it: a repair may be told of before the loss, if it was
+    /// found in passing.
+    fn link(&mut self, name: &str) -> Result<(), DaemonError> {
         // One that is no interface's name is none of ours.
         let Ok(name) = name.parse::<IfName>() else { return Ok(()) };
+        let there = datagram::index_of(&name).is_ok();
         Ok(self.names.link_changed(&name, there)?)
     }
 

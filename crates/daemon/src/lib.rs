@@ -1,7 +1,7 @@
 //! One process for all networks: it answers their containers' questions for names, watches the host, and repairs what
 //! somebody took away. Everything but names works without it.
 //!
-//! The main thread talks with commands ([`desk`]) and keeps what the server knows in step with the records ([`names`]);
+//! The main thread talks with commands (`desk.rs`) and keeps what the server knows in step with the records (`names.rs`);
 //! the server of names ([`dns`]) and the watch over the host ([`watch`]) have threads of their own.
 
 pub mod activation;

@@ -250,7 +250,11 @@ impl Names {
 impl Served {
     /// Has the server serve it as it is now.
     fn serve(&mut self, server: &Handle) {
-        self.failure = server.serve(self.names.clone(), &self.bridge).err().map(|error| as_warning(&error));
+        self.failure = match server.serve(self.names.clone(), &self.bridge) {
+            // Answers that are too long for a datagram cannot be had then.
+            Ok(served) => served.without.first().map(as_warning),
+            Err(error) => Some(as_warning(&error)),
+        };
         self.stale = false;
     }
 }

@@ -3,9 +3,9 @@
 //! An account begins with the first packet that there is for it, which makes its element: to publish a port takes one
 //! element for each family, and no account is paid for that nobody uses. Packets make accounts of published ports alone:
 //! what goes in has one from the first packet of a connection that was translated to a container with published ports
-//! ([`begin`]), what comes back where what goes in has one. So the last packets of a connection leave nothing behind when
+//! (`begin`), what comes back where what goes in has one. So the last packets of a connection leave nothing behind when
 //! its port was withdrawn, and its account with it. (Whoever translates to such a container himself makes accounts for
-//! that, too. Nobody asks for them, and there is an end to the room for them: [`ROOM`].)
+//! that, too. Nobody asks for them, and there is an end to the room for them: `ROOM`.)
 //!
 //! Nothing but packets of translated connections gets beyond the first test. Where a network is routed nothing is
 //! translated: what enters it is counted where it is let in, and its answers by a chain that no other network's

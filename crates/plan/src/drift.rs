@@ -1,6 +1,6 @@
 //! What somebody changed of what is ours, and the steps that put it back.
 //!
-//! What should be there is read from the plans that made it ([`wanted`]): whatever an attachment comes to, its repair
+//! What should be there is read from the plans that made it (`drift/wanted.rs`): whatever an attachment comes to, its repair
 //! follows. What is there comes from the engine ([`Observed`]), which looks at as much as it has reason to; nothing is
 //! said of what was not looked at. What somebody is just making or taking away ([`Busy`]) is left alone, and so is what
 //! is not ours: links without our mark, tables, chains and sets that we did not make, elements with a comment.

@@ -114,6 +114,16 @@ impl Snapshot {
         self
     }
 
+    /// The same without the lines that have a certain text in them.
+    #[must_use]
+    pub fn without_lines(mut self, text: &str) -> Snapshot {
+        for section in self.0.values_mut() {
+            let kept = section.lines().filter(|line| !line.contains(text));
+            *section = kept.map(|line| format!("{line}\n")).collect();
+        }
+        self
+    }
+
     /// What is different later: lines that went with `-`, lines that came with `+`, under their section.
     pub fn changes(&self, later: &Snapshot) -> String {
         let mut changes = String::new();

@@ -28,7 +28,11 @@ impl Dump {
             let mut more = host.netns(name).enter(interface_settings).unwrap();
             more.extend(neighbours(host.json_in(name, "ip -j neighbour")));
             more.extend(host.sh_in(name, "bridge -d link").lines().map(str::to_owned));
-            Place { snapshot: host.snapshot_of(name), more }
+            // The kernel's own business, now or a moment later: a router's anycast addresses, and the groups that it
+            // joins to be found at its addresses.
+            let snapshot = host.snapshot_of(name);
+            let snapshot = snapshot.without_lines(r#""type":"anycast""#).without_lines(r#""mac":"33:33:ff"#);
+            Place { snapshot, more }
         };
         let places = places.map(|name| (name.to_owned(), place(name))).collect();
         Self { places, files: files(Path::new("/etc/netns")) }

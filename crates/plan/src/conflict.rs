@@ -243,19 +243,13 @@ impl Look<'_> {
 
     fn route_equal(&self, route: &HostRoute) -> Found {
         let subnet = self.pool.subnet;
-        let own = |other: &&HostRoute| {
-            other.table == MAIN && other.destination == subnet && self.is_ours(&other.dev)
-        };
         if self.covered_by_finer(subnet) {
             return self.note("route-equal", route, "is overruled by finer ones to the bridge".to_owned());
         }
         let finer = way::halves(subnet, &self.one.network.bridge_name);
-        let (severity, effect, affected) = match self.seen.space.routes.iter().find(own) {
-            Some(_) => {
-                let effect = "is the same as ours: which of them counts is decided by their metrics";
-                (Severity::Doubtful, effect.to_owned(), Vec::new())
-            }
-            None => {
+        let (severity, effect, affected) = match self.is_shared(route) {
+            true => (Severity::Doubtful, SHARED.to_owned(), Vec::new()),
+            false => {
                 let affected = self.members_in(subnet);
                 let effect = format!("is there instead of ours, and takes packets for {}", some(&affected));
                 (Severity::Breaks, effect, affected)
@@ -270,6 +264,7 @@ impl Look<'_> {
         let rescued = !within.is_empty();
         let affected: Vec<Affected> = within.into_iter().filter(taken).collect();
         let (severity, effect) = match (affected.as_slice(), rescued) {
+            ([], true) if self.is_shared(route) => (Severity::Doubtful, SHARED.to_owned()),
             ([], true) => {
                 (Severity::Note, "is overruled by finer ones to the containers within it".to_owned())
             }
@@ -345,11 +340,17 @@ impl Look<'_> {
         all
     }
 
-    /// Whether the longest of the main table's routes to an address is somebody else's.
+    /// Whether a route to our bridge has the same destination.
+    fn is_shared(&self, route: &HostRoute) -> bool {
+        let same = |one: &HostRoute| one.table == MAIN && one.destination == route.destination;
+        self.seen.space.routes.iter().any(|one| same(one) && self.is_ours(&one.dev))
+    }
+
+    /// Whether the longest of the main table's routes to an address is somebody else's, and none of ours is as long.
     fn leads_away(&self, address: IpAddr) -> bool {
         let routes = self.seen.space.routes.iter();
         let there = routes.filter(|route| route.table == MAIN && route.destination.contains(&address));
-        let longest = there.max_by_key(|route| (route.destination.prefix_len(), !self.is_ours(&route.dev)));
+        let longest = there.max_by_key(|route| (route.destination.prefix_len(), self.is_ours(&route.dev)));
         longest.is_some_and(|route| !self.is_ours(&route.dev))
     }
 
@@ -366,6 +367,8 @@ impl Look<'_> {
         IpNet::aggregate(&nets).contains(&subnet)
     }
 }
+
+const SHARED: &str = "is the same as ours: which of them counts is decided by their metrics";
 
 fn obstacle(route: &HostRoute) -> Obstacle {
     Obstacle::Route(route.destination, route.dev.clone(), route.table)

@@ -212,6 +212,16 @@ fn each_is_told_once_until_it_goes_or_gets_worse() {
     assert_eq!(look(&vpn), (vec!["route-inside"], vec![]));
 }
 
+#[test]
+fn a_finer_route_that_the_bridge_has_too_is_doubtful() {
+    for devs in [["tun0", "br0"], ["br0", "tun0"]] {
+        let found = find(&host(&devs.map(|dev| ("10.1.0.0/24", dev, MAIN))), &usual());
+        let [one] = found.as_slice() else { panic!("{found:?}") };
+        assert_eq!((one.code, one.severity, one.affected.len()), ("route-inside", Severity::Doubtful, 0));
+        assert!(one.sentence.contains("metrics"), "{}", one.sentence);
+    }
+}
+
 fn some_route() -> impl Strategy<Value = (IpNet, bool, u32)> {
     let destination = (0..=0x3ff_u32, 8..=32_u8).prop_map(|(bits, length)| {
         // Around 10.1.0.0/16.

@@ -77,17 +77,7 @@ impl One<'_> {
     }
 
     fn drift(&self, code: Code, object: String, found: String, plan: Plan) -> Drift {
-        let owner = &self.link.owner;
-        Drift {
-            code,
-            object,
-            found,
-            network: owner.network.clone(),
-            container: owner.container.clone(),
-            by: None,
-            kept: owner.kept,
-            plan,
-        }
+        self.link.owner.drift(code, object, found, plan)
     }
 
     /// The link's name, with its namespace where that is another than the host's.

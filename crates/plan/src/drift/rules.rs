@@ -61,16 +61,10 @@ fn gone(wanted: &Wanted<'_>, rules: &SeenRules, drifts: &mut Vec<Drift>) {
     let others = Others { networks: desired.networks, endpoints: &endpoints, published: desired.published };
     let names: Vec<String> = missing.iter().map(|table| table.to_string()).collect();
     let (word, verb) = if names.len() == 1 { ("table", "is") } else { ("tables", "are") };
-    drifts.push(Drift {
-        code: Code::RulesGone,
-        object: format!("table {}", names.join(" and ")),
-        found: format!("the {word} {} {verb} gone", names.join(" and ")),
-        network: None,
-        container: None,
-        by: None,
-        kept: false,
-        plan: network::rules(instance, &others, &host),
-    });
+    let object = format!("table {}", names.join(" and "));
+    let found = format!("the {word} {} {verb} gone", names.join(" and "));
+    let plan = network::rules(instance, &others, &host);
+    drifts.push(Owner::default().drift(Code::RulesGone, object, found, plan));
 }
 
 /// A table that is there, and as it is made.
@@ -86,16 +80,7 @@ impl One<'_> {
     }
 
     fn drift(&self, code: Code, object: String, found: String, owner: &Owner, plan: Plan) -> Drift {
-        Drift {
-            code,
-            object: format!("{object} of table {}", self.table()),
-            found,
-            network: owner.network.clone(),
-            container: owner.container.clone(),
-            by: None,
-            kept: owner.kept,
-            plan,
-        }
+        owner.drift(code, format!("{object} of table {}", self.table()), found, plan)
     }
 
     fn sets(&self, drifts: &mut Vec<Drift>) {

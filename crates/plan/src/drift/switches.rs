@@ -15,16 +15,8 @@ pub(super) fn find(wanted: &Wanted<'_>, seen: &Observed, drifts: &mut Vec<Drift>
         let found = format!("{} is {there}, not {value}", key.replace('/', "."));
         let object = format!("switch {key}");
         plan.push(SysctlOp { netns: Netns::Host, key, value: value.to_owned(), previous }, why);
-        drifts.push(Drift {
-            code: Code::SwitchOff,
-            object,
-            found,
-            network: owner.network.clone(),
-            container: None,
-            by: None,
-            kept: owner.kept,
-            plan,
-        });
+        // All containers need it, whichever comes first.
+        drifts.push(Drift { container: None, ..owner.drift(Code::SwitchOff, object, found, plan) });
     };
     for switch in &wanted.switches {
         look(&switch.key, &switch.value, &switch.why, &switch.owner);

@@ -11,7 +11,7 @@ use pontoon_model::{IfName, Network, NetworkName, Step};
 use pontoon_nft::syntax::{Command, Elements};
 
 use super::busy::{link_of, names};
-use super::{Desired, Place};
+use super::{Code, Desired, Drift, Place};
 use crate::endpoint::{Attach, attach};
 use crate::network::Others;
 use crate::publish::{self, Published};
@@ -60,6 +60,20 @@ impl Owner {
             (Some(container), None) => container.clone(),
             (None, Some(network)) => format!("network {network}"),
             (None, None) => "all networks".to_owned(),
+        }
+    }
+
+    /// What was found of something of its own.
+    pub(super) fn drift(&self, code: Code, object: String, found: String, plan: Plan) -> Drift {
+        Drift {
+            code,
+            object,
+            found,
+            network: self.network.clone(),
+            container: self.container.clone(),
+            by: None,
+            kept: self.kept,
+            plan,
         }
     }
 }

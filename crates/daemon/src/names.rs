@@ -12,7 +12,7 @@ use pontoon_engine::notice::{Notice, ServedNetwork};
 use pontoon_model::diagnose::as_warning;
 use pontoon_model::endpoint::EndpointState;
 use pontoon_model::network::Driver;
-use pontoon_model::{Endpoint, IfName, Network, NetworkId, Sandbox, SandboxId};
+use pontoon_model::{Endpoint, EndpointId, IfName, Network, NetworkId, Sandbox, SandboxId};
 use pontoon_store::{Store, StoreError, Tx};
 
 use crate::dns::{Handle, Statistics};
@@ -29,8 +29,8 @@ pub(crate) struct Names {
     members: HashMap<SandboxId, Member>,
     /// The networks that the server was told of, and what is wrong with those that cannot be served.
     networks: HashMap<NetworkId, Served>,
-    /// Links whose end is seen before the records say so.
-    gone: HashSet<IfName>,
+    /// Links whose end is seen before the records say so, and whose they are.
+    gone: HashMap<IfName, SandboxId>,
     /// The store's version when all of it was read last.
     version: Option<i64>,
 }
@@ -61,7 +61,7 @@ impl Names {
             server,
             members: HashMap::new(),
             networks: HashMap::new(),
-            gone: HashSet::new(),
+            gone: HashMap::new(),
             version: None,
         };
         names.refresh()?;
@@ -109,11 +109,13 @@ impl Names {
         if Some(version) == self.version {
             return Ok(());
         }
-        let gone = &self.gone;
+        let gone = &mut self.gone;
         let (ids, all) = self.store.read(|tx| -> Result<_, StoreError> {
-            let mut all = Vec::new();
-            for sandbox in tx.sandboxes()? {
-                all.extend(records(tx, &sandbox, gone)?);
+            let (sandboxes, mut all) = (tx.sandboxes()?, Vec::new());
+            let known: HashSet<&SandboxId> = sandboxes.iter().map(|sandbox| &sandbox.id).collect();
+            gone.retain(|_, owner| known.contains(owner));
+            for sandbox in &sandboxes {
+                all.extend(records(tx, sandbox, gone)?);
             }
             let ids: HashSet<SandboxId> =
                 all.iter().map(|one: &Records| one.member.sandbox.clone()).collect();
@@ -132,22 +134,26 @@ impl Names {
             Notice::Member(id) => vec![id.clone()],
             Notice::Network(id) => self.members_of(id)?,
         };
-        for id in &concerned {
-            let gone = &self.gone;
-            let found = self.store.read(|tx| match tx.sandbox(id)? {
-                Some(sandbox) => records(tx, &sandbox, gone),
-                None => Ok(None),
-            })?;
-            match found {
-                Some(found) => self.set([found]),
-                None => self.forget(id),
-            }
-        }
+        concerned.iter().try_for_each(|id| self.read(id))?;
         let networks =
             concerned.iter().filter_map(|id| self.members.get(id)).flat_map(|member| &member.places);
         let failures: HashSet<String> =
             networks.filter_map(|place| self.networks.get(&place.network)?.failure.clone()).collect();
         Ok(failures.into_iter().collect())
+    }
+
+    /// Reads one container's records again.
+    fn read(&mut self, id: &SandboxId) -> Result<(), StoreError> {
+        let gone = &self.gone;
+        let found = self.store.read(|tx| match tx.sandbox(id)? {
+            Some(sandbox) => records(tx, &sandbox, gone),
+            None => Ok(None),
+        })?;
+        match found {
+            Some(found) => self.set([found]),
+            None => self.forget(id),
+        }
+        Ok(())
     }
 
     /// Those who are, or were, on a network.
@@ -236,14 +242,17 @@ impl Names {
         }
     }
 
-    /// Notes that a link is gone, or is there again. Whose it was is told of no more.
-    pub(crate) fn link_changed(&mut self, link: &IfName, there: bool) -> Result<(), StoreError> {
-        let changed = if there { self.gone.remove(link) } else { self.gone.insert(link.clone()) };
-        if changed {
-            self.version = None;
-            self.refresh()?;
-        }
-        Ok(())
+    /// Notes that an endpoint's link is gone: whose it was is told of no more. Of one without records, the command that
+    /// took it away tells.
+    pub(crate) fn link_gone(&mut self, link: IfName, endpoint: &EndpointId) -> Result<(), StoreError> {
+        let Some(endpoint) = self.store.read(|tx| tx.endpoint(endpoint))? else { return Ok(()) };
+        self.gone.insert(link, endpoint.sandbox.clone());
+        self.read(&endpoint.sandbox)
+    }
+
+    /// Notes that a link is there again.
+    pub(crate) fn link_came_back(&mut self, link: &IfName) -> Result<(), StoreError> {
+        self.gone.remove(link).map_or(Ok(()), |owner| self.read(&owner))
     }
 }
 
@@ -272,10 +281,14 @@ fn describe(network: &Network) -> NetworkNames {
 }
 
 /// A container's records, if it is on a network with names.
-fn records(tx: &Tx<'_>, sandbox: &Sandbox, gone: &HashSet<IfName>) -> Result<Option<Records>, StoreError> {
+fn records(
+    tx: &Tx<'_>,
+    sandbox: &Sandbox,
+    gone: &HashMap<IfName, SandboxId>,
+) -> Result<Option<Records>, StoreError> {
     let mut found: Vec<(Endpoint, Network)> = Vec::new();
     for endpoint in tx.endpoints_of_sandbox(&sandbox.id)? {
-        if endpoint.state != EndpointState::Attached || gone.contains(&endpoint.host_ifname) {
+        if endpoint.state != EndpointState::Attached || gone.contains_key(&endpoint.host_ifname) {
             continue;
         }
         let network = tx.network(&endpoint.network)?;

@@ -16,7 +16,7 @@ use pontoon_model::config::NamesConfig;
 use pontoon_model::diagnose::with_causes;
 use pontoon_model::event::Action;
 use pontoon_model::op::{LinkOp, Op};
-use pontoon_model::{IfName, News};
+use pontoon_model::{EndpointId, IfName, News};
 use pontoon_plan::drift::Drift;
 use pontoon_store::Store;
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -286,7 +286,7 @@ impl Daemon {
             Report::Failed(error) => error!("the host could not be looked at: {}", with_causes(&error)),
             Report::LinkGone { name, endpoint } => {
                 debug!("link {name} of endpoint {} is gone", endpoint.short());
-                self.link(&name)?;
+                self.gone(&name, &endpoint)?;
             }
             Report::RouteAppeared(route) => {
                 debug!("a new route to {}", route.destination);
@@ -343,7 +343,7 @@ impl Daemon {
     fn came_back(&mut self, drift: &Drift) -> Result<(), DaemonError> {
         for op in drift.plan.ops() {
             match op {
-                Op::Link(LinkOp::AddVeth { name, .. }) => self.link(name.as_str())?,
+                Op::Link(LinkOp::AddVeth { name, .. }) if exists(name) => self.names.link_came_back(name)?,
                 Op::Link(LinkOp::AddBridge { name, .. }) if drift.code == Code::BridgeGone => {
                     self.names.bridge_appeared(name.as_str());
                 }
@@ -353,13 +353,14 @@ impl Daemon {
         Ok(())
     }
 
-    /// Takes note of whether a link is there, whatever is told of it: a repair may be told of before the loss, if it was
-    /// found in passing.
-    fn link(&mut self, name: &str) -> Result<(), DaemonError> {
-        // One that is no interface's name is none of ours.
-        let Ok(name) = name.parse::<IfName>() else { return Ok(()) };
-        let there = datagram::index_of(&name).is_ok();
-        Ok(self.names.link_changed(&name, there)?)
+    /// Takes note of a link's end, unless it is there again: a repair may be told of before the loss, if it was found in
+    /// passing.
+    fn gone(&mut self, name: &str, endpoint: &EndpointId) -> Result<(), DaemonError> {
+        match name.parse::<IfName>() {
+            Ok(name) if !exists(&name) => Ok(self.names.link_gone(name, endpoint)?),
+            // One that is no interface's name is none of ours.
+            _ => Ok(()),
+        }
     }
 
     fn tell(&self, news: News) {
@@ -367,6 +368,10 @@ impl Daemon {
             warn!("what happened could not be written down for `events`: {error}");
         }
     }
+}
+
+fn exists(link: &IfName) -> bool {
+    datagram::index_of(link).is_ok()
 }
 
 fn by(drift: &Drift) -> String {

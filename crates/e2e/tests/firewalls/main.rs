@@ -91,6 +91,21 @@ fn is_let_out_and_kept_in_again(host: &Host, owner: &str, code: &str) {
     pontoon.run("rm -f web");
 }
 
+/// Integrates as the plan says when it is typed, and takes that back; then as the verb does, and leaves that. Gives the plan.
+#[track_caller]
+fn integrated_as_shown(host: &Host, pontoon: &Pontoon<'_>) -> String {
+    let before = state(host);
+    let plan = pontoon.run("--dry-run firewall integrate");
+    before.assert_unchanged(&state(host));
+    host.sh(&plan);
+    let by_hand = state(host);
+    pontoon.run("firewall release");
+    before.assert_unchanged(&state(host));
+    pontoon.run("firewall integrate");
+    by_hand.assert_unchanged(&state(host));
+    plan
+}
+
 sandboxed! {
     fn docker_by_iptables_nft(host: Host) {
         let _server = outside(&host);
@@ -129,15 +144,7 @@ sandboxed! {
         host.sh(OFFICE);
         let pontoon = Pontoon::on(&host);
         warned(&pontoon, "network create -o com.docker.network.bridge.name=lan0 blue");
-        let before = state(&host);
-        let plan = pontoon.run("--dry-run firewall integrate");
-        before.assert_unchanged(&state(&host));
-        host.sh(&plan);
-        let by_hand = state(&host);
-        pontoon.run("firewall release");
-        before.assert_unchanged(&state(&host));
-        pontoon.run("firewall integrate");
-        by_hand.assert_unchanged(&state(&host));
+        integrated_as_shown(&host, &pontoon);
         // A name of one's own is let through with its network.
         pontoon.run("network create -o com.docker.network.bridge.name=lan1 red");
         assert!(host.sh("nft list chain inet office forward").contains("\"lan1\""));

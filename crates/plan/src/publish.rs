@@ -415,12 +415,11 @@ fn reason(sandbox: &str, before: &Published<'_>, after: &Published<'_>) -> Strin
 /// What lets a container reach its own published port where the bridge calls iptables: the bridge translates the
 /// destination itself then, and sends the frame back to where it came from.
 fn open_port(plan: &mut Plan, sandbox: &str, published: &Published<'_>, before: &Published<'_>) {
-    let translating = |published: &Published<'_>| {
-        let ports =
-            published.landings().filter(|landing| landing.translates()).map(|landing| landing.port.clone());
-        if published.ports.is_empty() { BTreeSet::new() } else { ports.collect::<BTreeSet<IfName>>() }
+    let reached = |published: &Published<'_>| -> BTreeSet<IfName> {
+        let by_itself = published.landings().filter(|landing| landing.is_reached_by_itself(published.ports));
+        by_itself.map(|landing| landing.port.clone()).collect()
     };
-    for name in translating(published).difference(&translating(before)) {
+    for name in reached(published).difference(&reached(before)) {
         let settings = LinkSettings { hairpin: true, ..LinkSettings::default() };
         let why =
             format!("{sandbox} reaches its own published ports, also where bridged frames meet iptables");

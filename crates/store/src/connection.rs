@@ -32,16 +32,26 @@ pub(crate) const DEFINITIONS: Kind =
 
 /// Opens a database that is there and set up; none otherwise.
 pub(crate) fn open(path: &Path, kind: &Kind) -> Result<Option<Connection>, StoreError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut connection = match Connection::open_with_flags(path, flags) {
-        Ok(connection) => connection,
-        Err(error) if error.sqlite_error_code() == Some(ErrorCode::CannotOpen) && !path.exists() => {
-            return Ok(None);
+    let mut connection = match open_existing(path) {
+        // Made by another process between the attempt and the look: it is there now.
+        Err(error) if is_missing(&error) && path.exists() => {
+            open_existing(path).map_err(StoreError::open(path))?
         }
-        Err(error) => return Err(StoreError::open(path)(error)),
+        Err(error) if is_missing(&error) => return Ok(None),
+        opened => opened.map_err(StoreError::open(path))?,
     };
     tune(&mut connection, kind).map_err(StoreError::open(path))?;
     Ok((format(&connection, path, kind)? != 0).then_some(connection))
+}
+
+fn open_existing(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    Connection::open_with_flags(path, flags)
+}
+
+/// SQLite says the same of a file that is not there and of one that may not be opened.
+fn is_missing(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::CannotOpen)
 }
 
 /// Opens a database and makes it first if it is not there. `fill` is part of the making: others see both or neither.

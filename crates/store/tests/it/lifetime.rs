@@ -26,6 +26,18 @@ fn looking_for_a_store_makes_none() -> Outcome {
 }
 
 #[test]
+fn those_who_come_while_it_is_made_find_it() {
+    for _ in 0..50 {
+        let place = Place::new();
+        let opened: Vec<_> = thread::scope(|scope| {
+            let others: Vec<_> = (0..8).map(|_| scope.spawn(|| Store::open(&place.dirs).map(drop))).collect();
+            others.into_iter().map(|other| other.join().unwrap()).collect()
+        });
+        assert!(opened.iter().all(Result::is_ok), "{opened:?}");
+    }
+}
+
+#[test]
 fn a_failed_change_leaves_nothing() -> Outcome {
     let place = Place::new();
     let mut store = Store::open(&place.dirs)?;

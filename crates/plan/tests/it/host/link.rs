@@ -285,7 +285,10 @@ impl Host {
     pub(super) fn address(&mut self, op: &AddressOp) -> Result<(), Refusal> {
         match op {
             AddressOp::Add { netns, link, address } => {
-                let new = self.found(netns, link)?.addresses.insert(*address);
+                let link = self.found(netns, link)?;
+                // The kernel makes the route to its subnet along with it.
+                link.route_again(address);
+                let new = link.addresses.insert(*address);
                 new.then_some(()).ok_or_else(|| Refusal::Exists(address.to_string()))
             }
             AddressOp::Delete { netns, link, address } => {

@@ -9,6 +9,7 @@ use pontoon_kernel::process::{
 };
 use pontoon_model::event::Action;
 use pontoon_model::sandbox::{ProcessId, Sandbox, Status};
+use pontoon_model::supervision::StopSignal;
 use pontoon_model::{News, SandboxId};
 use pontoon_store::StoreError;
 
@@ -17,6 +18,9 @@ use crate::{Engine, EngineError, resolve};
 
 /// How long a keeper may take to tidy up after its container.
 const TIDYING: Duration = Duration::from_secs(5);
+
+/// How long a container may take to end, unless something else is said.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// The exit code of a container whose end nobody saw: most likely a signal that cannot be caught (128 + 9).
 const UNSEEN: i32 = 137;
@@ -71,6 +75,7 @@ impl Engine {
             directory: spec.workdir.clone(),
             stdio: pty.as_ref().map_or(Stdio::Inherit, |pty| Stdio::Terminal(pty.user())),
             die_with_parent: false,
+            session: false,
         })?;
         Ok(match pty {
             Some(pty) => foreground.wait_on_terminal(&child, pty)?,
@@ -78,23 +83,27 @@ impl Engine {
         })
     }
 
-    /// Ends a container's process: first by asking (`SIGTERM`), after `grace` by force. Its network goes with it.
+    /// Ends a container's process: first by asking (with its stop signal, else `SIGTERM`), and by force after `grace`,
+    /// or what the container asks for, or ten seconds. Its network goes with it.
     ///
     /// # Errors
     ///
     /// If there is no such container or it cannot be ended.
-    pub fn stop(&mut self, name: &str, grace: Duration) -> Result<Sandbox, EngineError> {
+    pub fn stop(&mut self, name: &str, grace: Option<Duration>) -> Result<Sandbox, EngineError> {
         let sandbox = self.container(name)?;
+        let grace = grace.or(sandbox.process.stop_grace).unwrap_or(GRACE);
         self.end_process(&sandbox, Some(grace))?;
         Ok(sandbox)
     }
 
     fn end_process(&mut self, sandbox: &Sandbox, grace: Option<Duration>) -> Result<(), EngineError> {
-        const TERM: i32 = 15;
         const KILL: i32 = 9;
-        if let Some(process) = running(sandbox)? {
+        // As it is on record now: it may have been started again since.
+        let Some(sandbox) = self.note_stopping(&sandbox.id)? else { return Ok(()) };
+        if let Some(process) = running(&sandbox)? {
+            let ask = sandbox.process.stop_signal.unwrap_or(StopSignal::TERM).number();
             let ended = match grace {
-                Some(grace) => process.signal(TERM).is_err() || process.wait_gone(grace)?,
+                Some(grace) => process.signal(ask).is_err() || process.wait_gone(grace)?,
                 None => false,
             };
             if !ended {

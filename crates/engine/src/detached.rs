@@ -1,6 +1,6 @@
 //! Detached containers: a fork of the command stays behind and keeps them.
 
-use pontoon_kernel::process::{ExitStatus, Message, SpawnError, Stdio, stay_behind};
+use pontoon_kernel::process::{Message, SpawnError, Stdio, stay_behind};
 use pontoon_model::diagnose::with_causes;
 use pontoon_model::{Diagnose, SandboxId};
 
@@ -73,8 +73,8 @@ fn keep(root: Root, spec: &RunSpec, said: Message) -> i32 {
         let mut ready = engine.set_up(spec)?;
         match create_log(&engine.root, &ready.sandbox.id) {
             Ok(log) => {
-                let child = engine.start(&mut ready, spec, Stdio::Log(log))?;
-                Ok((engine, child, ready.sandbox.id))
+                let child = engine.start(&mut ready, spec, Stdio::Log(log.clone()))?;
+                Ok((engine, child, ready.sandbox.id, log))
             }
             Err(error) => {
                 engine.abandon(&mut ready)?;
@@ -82,7 +82,7 @@ fn keep(root: Root, spec: &RunSpec, said: Message) -> i32 {
             }
         }
     });
-    let (mut engine, child, id) = match started {
+    let (mut engine, child, id, log) = match started {
         Ok(started) => started,
         Err(error) => {
             let failure: Result<Started, StartFailure> = Err(StartFailure::of(&error));
@@ -93,6 +93,6 @@ fn keep(root: Root, spec: &RunSpec, said: Message) -> i32 {
     let warnings = std::mem::take(&mut engine.warnings);
     let answer: Result<Started, StartFailure> = Ok(Started { id: id.clone(), warnings });
     said.send(&serde_json::to_vec(&answer).unwrap_or_default());
-    let code = child.wait().map_or(125, ExitStatus::code);
+    let code = engine.keep(&id, log, child);
     i32::from(engine.end(&id, code).is_err())
 }

@@ -284,6 +284,9 @@ pub enum EngineError {
     /// A container without a network of its own has no ports to publish.
     #[error("with `--network {0}` there are no ports to publish")]
     NothingToPublish(&'static str),
+    /// A container without a network of its own has no settings of one.
+    #[error("with `--network {1}` the setting `{0}` is not the container's own")]
+    NotItsOwn(String, &'static str),
     /// A port cannot be looked at.
     #[error(transparent)]
     Probe(#[from] pontoon_kernel::port::PortError),
@@ -426,6 +429,7 @@ impl Diagnose for EngineError {
             Self::NotPublished { .. } => "not-published",
             Self::NotOnANetwork(_) => "on-no-network",
             Self::NothingToPublish(_) => "nothing-to-publish",
+            Self::NotItsOwn(..) => "not-its-own-setting",
             Self::NoFamily { .. } => "no-such-family",
             Self::DaemonSpeech { .. } => "daemon-not-understood",
             other => other.inner().map_or("error", |inner| inner.code()),
@@ -473,6 +477,7 @@ impl Diagnose for EngineError {
             Self::NothingToPublish(_) => {
                 Some("publish the ports of the container whose network it is".into())
             }
+            Self::NotItsOwn(..) => Some("set it where the namespace is made, or leave `--sysctl` out".into()),
             Self::NotOnANetwork(name) => {
                 Some(format!("`pontoon network connect --publish … NETWORK {name}` does both at once"))
             }

@@ -18,6 +18,7 @@ mod furnish;
 mod guard;
 mod interface;
 mod journal;
+mod keep;
 pub mod network;
 pub mod notice;
 pub mod observe;

@@ -203,6 +203,9 @@ fn foreign_sandbox(reference: &ContainerRef, netns: NetnsId, id: SandboxId) -> S
         created: now(),
         started: String::new(),
         finished: String::new(),
+        health: None,
+        restarts: 0,
+        stopping: false,
     }
 }
 

@@ -14,6 +14,7 @@ use pontoon_model::network::Driver;
 use pontoon_model::op::NetnsPlace;
 use pontoon_model::publish::PublishSpec;
 use pontoon_model::sandbox::{NetnsId, NetworkMode, Origin, Process, ProcessId, Sandbox, Status};
+use pontoon_model::supervision::Health;
 use pontoon_model::{EndpointId, SandboxId, SandboxName};
 use pontoon_plan::{Plan, sandbox as naming};
 use pontoon_store::{Recovery, Subject};
@@ -71,11 +72,18 @@ pub struct RunSpec {
 #[derive(Debug)]
 pub(crate) struct Ready {
     pub(crate) sandbox: Sandbox,
-    connected: Vec<Connected>,
     around: Around,
     pub(crate) netns: Option<OpenNetns>,
     pub(crate) plan: Plan,
     pub(crate) owned: Owned,
+}
+
+/// What a container's process is started in.
+pub(crate) struct Inside<'a> {
+    /// Its namespace, where that is its own.
+    pub(crate) netns: Option<&'a OpenNetns>,
+    pub(crate) around: &'a Around,
+    pub(crate) tty: bool,
 }
 
 impl Engine {
@@ -99,6 +107,11 @@ impl Engine {
         let name = sandbox_name(spec, &id)?;
         self.check_publishable(spec)?;
         let (mode, mut networks, mut made) = self.networking(spec)?;
+        if let (NetworkMode::Host | NetworkMode::Container(_), Some(set)) =
+            (&mode, spec.process.sysctls.first())
+        {
+            return Err(EngineError::NotItsOwn(set.key.clone(), spec.networking.word()));
+        }
         if made.is_empty() && !networks.is_empty() {
             made.append(self.mend_rules()?);
         }
@@ -137,6 +150,9 @@ impl Engine {
             created: now(),
             started: String::new(),
             finished: String::new(),
+            health: spec.process.health_check.as_ref().map(|_| Health::Starting),
+            restarts: 0,
+            stopping: false,
             id,
         };
         let mut tries = 0;
@@ -187,6 +203,7 @@ impl Engine {
                 }
             }
             plan.append(attachments);
+            plan.append(naming::settings(&target.netns, sandbox.name.as_str(), &sandbox.process.sysctls));
             let subject = Subject::Sandbox(sandbox.id.clone());
             let what = format!("run {}", sandbox.name);
             let value = (sandbox, connected, around);
@@ -227,7 +244,7 @@ impl Engine {
         // The process may look for others at once.
         let notices = self.notices(&subject);
         self.notify(notices, true);
-        Ok(Ready { sandbox, connected, around, netns, plan, owned })
+        Ok(Ready { sandbox, around, netns, plan, owned })
     }
 
     /// Starts the process in what was set up, and notes that it runs. What fails is taken back.
@@ -258,25 +275,41 @@ impl Engine {
     }
 
     fn spawn(&mut self, ready: &mut Ready, spec: &RunSpec, stdio: Stdio<'_>) -> Result<Child, EngineError> {
-        let shared = match &ready.sandbox.mode {
+        let netns = ready.netns.take();
+        let inside = Inside { netns: netns.as_ref(), around: &ready.around, tty: spec.tty };
+        let sandbox = ready.sandbox.clone();
+        let spawned = self.spawn_in(&sandbox, &inside, stdio, |engine, pid| engine.note_process(ready, pid));
+        ready.netns = netns;
+        spawned
+    }
+
+    /// Starts a container's process in its namespace; `note` writes it down, or says that it is not to be.
+    pub(crate) fn spawn_in(
+        &mut self,
+        sandbox: &Sandbox,
+        inside: &Inside<'_>,
+        stdio: Stdio<'_>,
+        note: impl FnOnce(&mut Self, u32) -> bool,
+    ) -> Result<Child, EngineError> {
+        let shared = match &sandbox.mode {
             NetworkMode::Container(other) => Some(self.shared_namespace(other)?),
             _ => None,
         };
-        let sandbox = &ready.sandbox;
-        let around = &ready.around;
+        let around = inside.around;
         let host = sandbox.mode == NetworkMode::Host;
         let (resolv_conf, no_server) = resolv_conf(sandbox, around);
-        if no_server && !host && !ready.connected.is_empty() {
+        if no_server && !host && !around.addresses.is_empty() {
             self.warn(
                 "no name server that a container can reach is known: names will not resolve (give --dns)",
             );
         }
         let detached = sandbox.process.detached;
         let process = Spec {
-            environment: environment(&sandbox.process, spec.tty),
+            environment: environment(&sandbox.process, inside.tty),
             directory: sandbox.process.workdir.clone(),
-            netns: shared.as_ref().or(ready.netns.as_ref()),
-            hostname: (!host || spec.process.hostname != String::new())
+            netns: shared.as_ref().or(inside.netns),
+            // The host's own, unless another was asked for.
+            hostname: (!host || sandbox.process.hostname != sandbox.name.as_str())
                 .then(|| sandbox.process.hostname.clone()),
             propagation: Propagation::default(),
             files: if host { Files::default() } else { files(sandbox, resolv_conf, around) },
@@ -286,7 +319,7 @@ impl Engine {
             session: detached,
             ..Spec::new(sandbox.process.argv.iter())
         };
-        let child = spawn_noted(&process, |pid| self.note_process(ready, pid))?;
+        let child = spawn_noted(&process, |pid| note(self, pid))?;
         self.warnings.extend(child.notes.iter().cloned());
         Ok(child)
     }

@@ -207,6 +207,7 @@ sandboxed! {
                 directory: directory.map(Into::into),
                 stdio: Stdio::Log(LOG.into()),
                 die_with_parent: true,
+                session: false,
             });
             (child.unwrap().wait().unwrap().code(), fs::read_to_string(LOG).unwrap())
         };
@@ -225,6 +226,7 @@ sandboxed! {
             directory: None,
             stdio: Stdio::Inherit,
             die_with_parent: false,
+            session: false,
         });
         assert!(matches!(gone, Err(SpawnError::NoProcess { .. })));
     }

@@ -73,6 +73,9 @@ pub enum Action {
     Start,
     /// Its process has ended.
     Die,
+    /// Its checks say otherwise than before whether it is well.
+    #[serde(rename = "health_status")]
+    Health,
     /// The daemon ends.
     Stop,
     /// It leads to a container.
@@ -91,7 +94,7 @@ pub enum Action {
 
 impl Action {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Create,
         Self::Destroy,
         Self::Connect,
@@ -99,6 +102,7 @@ impl Action {
         Self::Renumber,
         Self::Start,
         Self::Die,
+        Self::Health,
         Self::Stop,
         Self::Publish,
         Self::Unpublish,
@@ -118,6 +122,7 @@ impl Action {
             Self::Renumber => "renumber",
             Self::Start => "start",
             Self::Die => "die",
+            Self::Health => "health_status",
             Self::Stop => "stop",
             Self::Publish => "publish",
             Self::Unpublish => "unpublish",

@@ -19,6 +19,7 @@ pub mod reference;
 pub mod resolv_conf;
 pub mod sandbox;
 pub mod subnet;
+pub mod supervision;
 
 pub use diagnose::Diagnose;
 pub use endpoint::Endpoint;

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::id::SandboxId;
 use crate::name::SandboxName;
 use crate::reference::ContainerRef;
+use crate::supervision::{Health, HealthCheck, NetSysctl, RestartPolicy, StopSignal};
 
 /// What the kernel knows a namespace by: the device and inode number of its file.
 ///
@@ -144,6 +146,25 @@ pub struct Process {
     /// Ports that it is said to listen on.
     #[serde(default)]
     pub exposed: Vec<crate::publish::ExposedPorts>,
+    /// Kernel settings of its namespace.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sysctls: Vec<NetSysctl>,
+    /// Whether it is started again when it has ended.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub restart: RestartPolicy,
+    /// How to find out whether it is well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health_check: Option<HealthCheck>,
+    /// What asks it to end, where that is not [`StopSignal::TERM`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop_signal: Option<StopSignal>,
+    /// How long it may take to end once it is asked to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop_grace: Option<Duration>,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// A process as it can be told from a later one with the same number.
@@ -192,6 +213,15 @@ pub struct Sandbox {
     pub started: String,
     /// When its process ended, RFC 3339, UTC; empty before.
     pub finished: String,
+    /// How it was found at its last check, where it is checked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<Health>,
+    /// How often it was started again.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub restarts: u32,
+    /// Whether it was asked to end, and is not started again.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub stopping: bool,
 }
 
 impl Sandbox {

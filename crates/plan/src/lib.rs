@@ -19,6 +19,7 @@ pub mod renumber;
 pub mod resolver;
 pub mod ruleset;
 pub mod sandbox;
+pub mod supervision;
 mod undo;
 
 pub use instance::Instance;

@@ -1,7 +1,8 @@
 //! A sandbox's namespace by its name, and the files that `ip netns exec` gives to those who enter it.
 
-use pontoon_model::op::{FileOp, LinkOp, LinkSettings, Netns, NetnsOp};
+use pontoon_model::op::{FileOp, LinkOp, LinkSettings, Netns, NetnsOp, SysctlOp};
 use pontoon_model::sandbox::NetnsId;
+use pontoon_model::supervision::NetSysctl;
 
 use crate::Plan;
 use crate::undo::first_line;
@@ -30,6 +31,16 @@ pub fn loopback(netns: &Netns, name: &str) -> Plan {
         LinkOp::Set { netns: netns.clone(), name: lo, settings },
         format!("{name} reaches itself, at 127.0.0.1 and ::1"),
     );
+    plan
+}
+
+/// The steps that set what the container wants set in its namespace. Its interfaces are there by then.
+pub fn settings(netns: &Netns, name: &str, sysctls: &[NetSysctl]) -> Plan {
+    let mut plan = Plan::default();
+    for NetSysctl { key, value } in sysctls {
+        let (netns, key, value) = (netns.clone(), key.clone(), value.clone());
+        plan.push(SysctlOp { netns, key, value, previous: None }, format!("{name}: asked for with --sysctl"));
+    }
     plan
 }
 

@@ -5,3 +5,4 @@ pub(crate) mod cable;
 pub(crate) mod environment;
 pub(crate) mod hinted;
 pub(crate) mod pair;
+pub(crate) mod supervision;

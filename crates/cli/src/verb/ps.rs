@@ -10,6 +10,7 @@ use pontoon_engine::report::port;
 use pontoon_format::{Key, Kind, Row, Subject};
 use pontoon_model::Sandbox;
 use pontoon_model::sandbox::NetworkMode;
+use pontoon_model::supervision::Health;
 use serde_json::json;
 
 use crate::failure::Failure;
@@ -75,7 +76,9 @@ impl Ps {
         for sandbox in reader.containers()?.into_iter().filter(Sandbox::is_ours) {
             let (life, places) = (Life::of(&sandbox)?, reader.of_container(&sandbox)?);
             let shown = Shown { sandbox, life, places };
-            if (ended_too || life == Life::Running) && filters.matches(|key| subject(key.name, &shown)) {
+            if (ended_too || matches!(life, Life::Running | Life::Restarting))
+                && filters.matches(|key| subject(key.name, &shown))
+            {
                 rows.push(self.row(&shown, SystemTime::now()));
             }
         }
@@ -116,8 +119,14 @@ fn status(shown: &Shown, now: SystemTime) -> String {
     match shown.life {
         Life::Created => "Created".to_owned(),
         Life::Running => {
-            format!("Up {}", moment::rough(moment::since(&sandbox.started, now).unwrap_or_default()))
+            let up = moment::rough(moment::since(&sandbox.started, now).unwrap_or_default());
+            match sandbox.health {
+                None => format!("Up {up}"),
+                Some(Health::Starting) => format!("Up {up} (health: starting)"),
+                Some(health) => format!("Up {up} ({})", health.word()),
+            }
         }
+        Life::Restarting => format!("Restarting {}", moment::ago(&sandbox.finished, now)),
         Life::Exited(code) => format!("Exited ({code}) {}", moment::ago(&sandbox.finished, now)),
         Life::Dead => "Dead".to_owned(),
     }

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{ArgAction, Args};
 use pontoon_engine::EngineError;
@@ -11,12 +12,14 @@ use pontoon_engine::run::{RunSpec, run_foreground};
 use pontoon_model::Mac;
 use pontoon_model::publish::{ExposedPorts, HostPorts, PublishSpec};
 use pontoon_model::sandbox::{HostEntry, Process};
+use pontoon_model::supervision::NetSysctl;
 
 use crate::failure::Failure;
 use crate::global::Global;
 use crate::output;
 use crate::parse::attachment::{Attachment, First, combine};
 use crate::parse::hinted::hinted;
+use crate::parse::supervision::Supervision;
 use crate::parse::{environment, pair};
 use crate::show::plan::PlanFlag;
 use crate::verb::code;
@@ -91,6 +94,11 @@ pub(crate) struct Run {
     /// Directory to start in
     #[arg(long, short, value_name = "DIR")]
     workdir: Option<PathBuf>,
+    /// Kernel setting of the container's network namespace: net.ipv4.ip_unprivileged_port_start=0
+    #[arg(long, value_name = "KEY=VALUE", value_parser = hinted::<NetSysctl>)]
+    sysctl: Vec<NetSysctl>,
+    #[command(flatten)]
+    supervision: Supervision,
     /// Label
     #[arg(long, short, value_name = "KEY=VALUE", value_parser = pair::label)]
     label: Vec<(String, String)>,
@@ -132,6 +140,7 @@ impl Run {
     }
 
     fn spec(self) -> Result<RunSpec, Failure> {
+        self.supervision.check(self.detach, self.rm)?;
         let first = First { ip: self.ip, ip6: self.ip6, mac: self.mac_address, aliases: self.network_alias };
         let mut publish = self.publish;
         if self.publish_all {
@@ -152,6 +161,11 @@ impl Run {
             auto_remove: self.rm,
             detached: self.detach,
             exposed: self.expose,
+            sysctls: self.sysctl,
+            restart: self.supervision.restart,
+            stop_signal: self.supervision.stop_signal,
+            stop_grace: self.supervision.stop_timeout.map(|seconds| Duration::from_secs(seconds.into())),
+            health_check: self.supervision.health_check(),
         };
         Ok(RunSpec {
             name: self.name,

@@ -10,6 +10,7 @@ use pontoon_model::Sandbox;
 use pontoon_model::network::AddressPool;
 use pontoon_model::op::NetnsPlace;
 use pontoon_model::sandbox::{NetworkMode, Origin, Status};
+use pontoon_model::supervision::{HealthCheck, RestartPolicy, StopSignal};
 use serde::Serialize;
 
 use super::{Place, port};
@@ -22,6 +23,8 @@ pub enum Life {
     Created,
     /// Its process runs.
     Running,
+    /// Its process has ended, and is about to be started again.
+    Restarting,
     /// Its process has ended.
     Exited(i32),
     /// Its process is gone and nobody noted how it ended; the next changing command tidies up.
@@ -40,6 +43,7 @@ impl Life {
             Status::Exited(code) => Self::Exited(code),
             Status::Running if !sandbox.is_ours() => Self::Running,
             Status::Running if crate::container::running(sandbox)?.is_some() => Self::Running,
+            Status::Running if restarts(sandbox) && is_kept(sandbox)? => Self::Restarting,
             // Whoever looks after it is about to note how it ended.
             Status::Running if is_kept(sandbox)? => Self::Running,
             Status::Running => Self::Dead,
@@ -51,10 +55,15 @@ impl Life {
         match self {
             Self::Created => "created",
             Self::Running => "running",
+            Self::Restarting => "restarting",
             Self::Exited(_) => "exited",
             Self::Dead => "dead",
         }
     }
+}
+
+fn restarts(sandbox: &Sandbox) -> bool {
+    sandbox.process.restart != RestartPolicy::No && !sandbox.stopping
 }
 
 fn is_kept(sandbox: &Sandbox) -> Result<bool, EngineError> {
@@ -74,6 +83,7 @@ pub struct ContainerReport {
     args: Vec<String>,
     state: State,
     name: String,
+    restart_count: u32,
     host_config: HostConfig,
     config: Config,
     network_settings: NetworkSettings,
@@ -94,6 +104,33 @@ struct State {
     error: String,
     started_at: String,
     finished_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    health: Option<Checked>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Checked {
+    status: &'static str,
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Restart {
+    name: &'static str,
+    maximum_retry_count: u32,
+}
+
+/// Times in nanoseconds, as Docker has them.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Check {
+    test: Vec<String>,
+    interval: u64,
+    timeout: u64,
+    start_period: u64,
+    start_interval: u64,
+    retries: u32,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -101,7 +138,9 @@ struct State {
 struct HostConfig {
     network_mode: String,
     port_bindings: BTreeMap<String, Vec<port::Binding>>,
+    restart_policy: Restart,
     auto_remove: bool,
+    sysctls: BTreeMap<String, String>,
     dns: Vec<String>,
     dns_options: Vec<String>,
     dns_search: Vec<String>,
@@ -117,6 +156,11 @@ struct Config {
     cmd: Vec<String>,
     working_dir: String,
     labels: BTreeMap<String, String>,
+    stop_signal: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stop_timeout: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    healthcheck: Option<Check>,
 }
 
 /// What Docker writes as `{}`.
@@ -188,6 +232,7 @@ impl ContainerReport {
             args,
             state: state(sandbox)?,
             name: format!("/{}", sandbox.name),
+            restart_count: sandbox.restarts,
             host_config: host_config(sandbox, places),
             config: Config {
                 hostname: process.hostname.clone(),
@@ -199,9 +244,24 @@ impl ContainerReport {
                     .as_ref()
                     .map_or_else(String::new, |path| path.display().to_string()),
                 labels: sandbox.labels.clone(),
+                stop_signal: process.stop_signal.unwrap_or(StopSignal::TERM).to_string(),
+                stop_timeout: process.stop_grace.map(|grace| grace.as_secs()),
+                healthcheck: process.health_check.as_ref().map(check),
             },
             network_settings: network_settings(sandbox, places),
         })
+    }
+}
+
+fn check(check: &HealthCheck) -> Check {
+    let nanos = |duration: std::time::Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+    Check {
+        test: std::iter::once("CMD".to_owned()).chain(check.test.iter().cloned()).collect(),
+        interval: nanos(check.interval),
+        timeout: nanos(check.timeout),
+        start_period: nanos(check.start_period),
+        start_interval: nanos(check.start_interval),
+        retries: check.retries,
     }
 }
 
@@ -213,7 +273,7 @@ fn state(sandbox: &Sandbox) -> Result<State, EngineError> {
         status: life.word(),
         running,
         paused: false,
-        restarting: false,
+        restarting: life == Life::Restarting,
         oom_killed: false,
         dead: life == Life::Dead,
         pid: sandbox.process_id.filter(|_| running).map_or(0, |id| id.pid),
@@ -221,6 +281,7 @@ fn state(sandbox: &Sandbox) -> Result<State, EngineError> {
         error: String::new(),
         started_at: or_never(&sandbox.started),
         finished_at: or_never(&sandbox.finished),
+        health: sandbox.health.map(|health| Checked { status: health.word() }),
     })
 }
 
@@ -236,7 +297,15 @@ fn host_config(sandbox: &Sandbox, places: &[Place]) -> HostConfig {
             NetworkMode::Container(other) => format!("container:{other}"),
         },
         port_bindings: port::bindings(sandbox),
+        restart_policy: Restart {
+            name: process.restart.word(),
+            maximum_retry_count: match process.restart {
+                RestartPolicy::OnFailure(most) => most.unwrap_or(0),
+                _ => 0,
+            },
+        },
         auto_remove: process.auto_remove,
+        sysctls: process.sysctls.iter().map(|set| (set.key.replace('/', "."), set.value.clone())).collect(),
         dns: process.dns.iter().map(ToString::to_string).collect(),
         dns_options: process.dns_options.clone(),
         dns_search: process.dns_search.clone(),

@@ -30,6 +30,8 @@ pub struct Exec<'a> {
     pub stdio: Stdio<'a>,
     /// Whether it is killed when the thread that started it ends.
     pub die_with_parent: bool,
+    /// Whether it leads a session of its own.
+    pub session: bool,
 }
 
 /// Runs a command in the user, mount, host name, IPC, cgroup, network and pid namespaces of a process, as far as
@@ -49,7 +51,7 @@ pub fn exec_into(exec: &Exec<'_>) -> Result<Child, SpawnError> {
     };
     let lifeline = Lifeline::new(exec.die_with_parent)?;
     let child = start(&exec.command[0], |reporter| {
-        let prepared = stdio.connect(false).and_then(|()| place.join(exec));
+        let prepared = stdio.connect(exec.session).and_then(|()| place.join(exec));
         let prepared = prepared.and_then(|()| match &lifeline {
             // After the change of user, which would undo it.
             Some(lifeline) => lifeline.tie().map_err(failure(Step::ParentDeath, "the process")),

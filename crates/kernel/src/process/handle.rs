@@ -100,15 +100,30 @@ impl Process {
     ///
     /// When poll(2) fails; a signal does not end the wait.
     pub fn wait_gone(&self, timeout: Duration) -> Result<bool, SpawnError> {
-        let timeout = Timespec {
-            tv_sec: timeout.as_secs().try_into().unwrap_or(i64::MAX),
-            tv_nsec: timeout.subsec_nanos().into(),
-        };
-        rustix::io::retry_on_intr(|| {
-            rustix::event::poll(&mut [PollFd::new(&self.pidfd, PollFlags::IN)], Some(&timeout))
-        })
-        .map(|ready| ready > 0)
-        .map_err(parent("wait for the process"))
+        Ok(first_gone(&[self], timeout)?.is_some())
+    }
+}
+
+/// Waits until one of them has ended, for `timeout` at most, and says which by its place.
+///
+/// # Errors
+///
+/// As [`Process::wait_gone`].
+pub fn first_gone(processes: &[&Process], timeout: Duration) -> Result<Option<usize>, SpawnError> {
+    let timeout = timespec(timeout);
+    rustix::io::retry_on_intr(|| {
+        let mut watched: Vec<PollFd<'_>> =
+            processes.iter().map(|process| PollFd::new(&process.pidfd, PollFlags::IN)).collect();
+        rustix::event::poll(&mut watched, Some(&timeout))?;
+        Ok(watched.iter().position(|one| !one.revents().is_empty()))
+    })
+    .map_err(parent("wait for the process"))
+}
+
+fn timespec(duration: Duration) -> Timespec {
+    Timespec {
+        tv_sec: duration.as_secs().try_into().unwrap_or(i64::MAX),
+        tv_nsec: duration.subsec_nanos().into(),
     }
 }
 

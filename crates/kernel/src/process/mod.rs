@@ -32,7 +32,7 @@ use rustix::thread::UnshareFlags;
 pub use error::{SpawnError, Step};
 pub use exec::{Exec, exec_into};
 pub use foreground::Foreground;
-pub use handle::{Process, environment_of, running_here};
+pub use handle::{Process, environment_of, first_gone, running_here};
 pub use keeper::{Message, kill_self, stay_behind};
 pub use service::start_service;
 
@@ -201,6 +201,17 @@ impl Child {
     /// Its pid, as the caller's pid namespace numbers it.
     pub fn pid(&self) -> u32 {
         self.process.pid()
+    }
+
+    /// Kills it, and all others of the group if it leads one. To be called before it is waited for: its number is its
+    /// own until then.
+    pub fn kill_group(&self) {
+        const KILL: i32 = 9;
+        if rustix::process::kill_process_group(self.process.raw_pid(), rustix::process::Signal::KILL).is_err()
+        {
+            // It may have ended by now.
+            let _ = self.process.signal(KILL);
+        }
     }
 
     /// A child that was forked without a report.

@@ -4,6 +4,7 @@ use super::{Action, Kind, News};
 use crate::endpoint::{Cable, CableEnd};
 use crate::network::AddressPool;
 use crate::sandbox::Status;
+use crate::supervision::Health;
 use crate::{Endpoint, Network, Publication, Sandbox, SandboxId};
 
 impl News {
@@ -41,6 +42,10 @@ impl News {
             .with_labels(&sandbox.labels)
             .with("name", sandbox.known_as())
             .with_some("exitCode", exit_code)
+            .with_some(
+                "health",
+                (action == Action::Health).then_some(sandbox.health).flatten().map(Health::word),
+            )
     }
 
     /// Of a container's ports. The actor is the container; `port` tells which, as `ps` does.

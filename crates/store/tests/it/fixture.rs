@@ -111,6 +111,9 @@ pub(crate) fn sandbox(number: u8, name: &str, inode: u64) -> Sandbox {
         created: format!("2026-01-01T00:00:{number:02}Z"),
         started: String::new(),
         finished: String::new(),
+        health: None,
+        restarts: 0,
+        stopping: false,
     }
 }
 

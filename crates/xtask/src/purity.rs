@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::Finding;
 
 /// Crates that only compute.
-const PURE: [&str; 7] = [
+const PURE: [&str; 8] = [
     "pontoon-netlink",
     "pontoon-nft",
     "pontoon-model",
@@ -17,6 +17,7 @@ const PURE: [&str; 7] = [
     "pontoon-format",
     "pontoon-explain",
     "pontoon-dns",
+    "pontoon-compose",
 ];
 
 /// Crates that touch the host, by the beginning of their names.

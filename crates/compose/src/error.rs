@@ -345,6 +345,24 @@ pub enum Fault {
         /// The name.
         name: String,
     },
+    /// A port of the host that two services publish at.
+    #[error("host port {port} is both `{first}`'s and `{second}`'s")]
+    PortTwice {
+        /// The port with its address and protocol.
+        port: String,
+        /// Who has it first.
+        first: String,
+        /// Who has it too.
+        second: String,
+    },
+    /// A service that is waited for to be healthy, and has no health check.
+    #[error("{place} waits for service `{service}` to be healthy, which has no health check")]
+    NoHealthCheck {
+        /// The service that is waited for.
+        service: String,
+        /// What waits.
+        place: String,
+    },
     /// A fixed address that two services have.
     #[error("address {address} of network `{network}` is both `{first}`'s and `{second}`'s")]
     AddressTwice {
@@ -396,7 +414,7 @@ pub enum Fault {
     #[error("service `{0}` has nothing to run")]
     NoCommand(String),
     /// A key that the service's runtime does not have.
-    #[error("service `{service}` is {runtime}, which has no `{key}`")]
+    #[error("service `{service}` is {runtime}, and `{key}` is for others")]
     RuntimeKey {
         /// The service.
         service: String,
@@ -454,6 +472,8 @@ impl Fault {
             Self::Inactive { .. } => "inactive-service",
             Self::OneName { .. } | Self::OnlyOne { .. } => "one-for-several",
             Self::NameTwice { .. } => "container-name-twice",
+            Self::PortTwice { .. } => "port-twice",
+            Self::NoHealthCheck { .. } => "no-health-check",
             Self::AddressTwice { .. } => "address-twice",
             Self::AddressOutside { .. } => "address-outside",
             Self::NoSubnet { .. } => "address-without-subnet",
@@ -487,6 +507,9 @@ impl Fault {
             Self::External { .. } => "an external network is as it was made; leave the key out".into(),
             Self::NoRuntime(_) => {
                 "choose what runs images: `x-pontoon: { runtime: docker }` or `podman`, for the file or the service".into()
+            }
+            Self::NoHealthCheck { service, .. } => {
+                format!("give `{service}` a `healthcheck` with a `test`, or wait for `service_started`")
             }
             Self::NoCommand(_) => "give it a `command`".into(),
             _ => return None,

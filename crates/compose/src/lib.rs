@@ -4,9 +4,21 @@
 //! [`load`] takes what was asked for ([`Request`]) and a way to read files ([`Files`]), and touches nothing itself.
 //! [`config`] makes of the same the one document that all files together amount to.
 
+mod canonical;
 mod duration;
+mod envfile;
 mod error;
+mod interpolate;
+mod merge;
+mod name;
+mod path;
 pub mod project;
+mod read;
+mod report;
+mod schema;
+mod source;
+mod words;
+mod yaml;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -58,6 +70,5 @@ impl Files for BTreeMap<PathBuf, String> {
 ///
 /// All that is wrong, as far as one thing can be told apart from what follows from another.
 pub fn load(request: &Request, files: &dyn Files) -> Result<Project, ComposeErrors> {
-    let _ = files;
-    Err(Fault::NoFile(request.working_directory.clone()).at(None).into())
+    read::project(source::gather(request, files)?, request, files)
 }

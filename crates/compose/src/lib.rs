@@ -5,6 +5,8 @@
 //! [`config`] makes of the same the one document that all files together amount to.
 
 mod canonical;
+pub mod converge;
+mod config;
 mod duration;
 mod envfile;
 mod error;
@@ -23,6 +25,7 @@ mod yaml;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+pub use config::Config;
 pub use error::{Caution, Circle, ComposeError, ComposeErrors, Fault, Position, Warning};
 pub use project::Project;
 
@@ -70,5 +73,17 @@ impl Files for BTreeMap<PathBuf, String> {
 ///
 /// All that is wrong, as far as one thing can be told apart from what follows from another.
 pub fn load(request: &Request, files: &dyn Files) -> Result<Project, ComposeErrors> {
-    read::project(source::gather(request, files)?, request, files)
+    let (sources, report) = source::gather(request, files)?;
+    read::project(&sources, report, request, files)
+}
+
+/// Reads a project, and makes one document of all its files that says the same.
+///
+/// # Errors
+///
+/// As [`load`].
+pub fn config(request: &Request, files: &dyn Files) -> Result<Config, ComposeErrors> {
+    let (sources, report) = source::gather(request, files)?;
+    let project = read::project(&sources, report, request, files)?;
+    Ok(config::config(&sources.tree, project))
 }

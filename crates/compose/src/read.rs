@@ -63,17 +63,18 @@ struct Placed<'a> {
 ///
 /// All that is wrong in it, and in the files that it was made of.
 pub(crate) fn project(
-    sources: Sources,
+    sources: &Sources,
+    report: Report,
     request: &Request,
     files: &dyn Files,
 ) -> Result<Project, ComposeErrors> {
-    let Sources { tree, name, directory, environment, report } = sources;
+    let Sources { tree, name, directory, environment } = sources;
     let mut reader = Reader {
         files,
         working_directory: &request.working_directory,
-        environment: &environment,
-        name: &name,
-        tree: &tree,
+        environment,
+        name,
+        tree,
         report,
         networks: BTreeMap::new(),
         profiles: profile::Profiles::default(),
@@ -99,7 +100,7 @@ pub(crate) fn project(
         expectations,
         warnings: report.warnings,
         name: name.clone(),
-        directory,
+        directory: directory.clone(),
     })
 }
 

@@ -25,8 +25,6 @@ pub(crate) struct Sources {
     pub(crate) directory: PathBuf,
     /// The variables.
     pub(crate) environment: Environment,
-    /// What was found wrong so far.
-    pub(crate) report: Report,
 }
 
 /// What reading files needs.
@@ -52,12 +50,12 @@ struct Document {
     tree: Node,
 }
 
-/// Reads all files of a request.
+/// Reads all files of a request; what is wrong with what they say is in the report.
 ///
 /// # Errors
 ///
-/// When there are none, or one cannot be read at all. What is wrong in a file that can be read is in the report.
-pub(crate) fn gather(request: &Request, files: &dyn Files) -> Result<Sources, ComposeErrors> {
+/// When there are none, or one cannot be read at all.
+pub(crate) fn gather(request: &Request, files: &dyn Files) -> Result<(Sources, Report), ComposeErrors> {
     let working_directory = request.working_directory.as_path();
     let mut reader = Reader { files, working_directory, report: Report::default() };
     let found = find::find(&mut reader, request);
@@ -75,7 +73,7 @@ pub(crate) fn gather(request: &Request, files: &dyn Files) -> Result<Sources, Co
         Context { directory: &found.directory, environment: &found.environment, including: &found.files };
     let tree = reader.merged(documents, &context);
     let find::Found { directory, environment, .. } = found;
-    Ok(Sources { tree, name, directory, environment, report: reader.report })
+    Ok((Sources { tree, name, directory, environment }, reader.report))
 }
 
 /// `--project-name`, `COMPOSE_PROJECT_NAME`, the last `name:`, or the directory's.

@@ -5,40 +5,10 @@
 //! errors; warnings stand in the project. `BLESS=1 cargo test -p pontoon-compose --test cases` writes what is read now,
 //! to be looked over in the diff.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+mod common;
 
-use pontoon_compose::{Project, Request, load};
+use pontoon_compose::{Project, load};
 use serde_json::Value;
-
-/// The request of a case, and its files.
-fn case(text: &str) -> (Request, BTreeMap<PathBuf, String>) {
-    let mut request = Request { working_directory: "/project".into(), ..Request::default() };
-    for line in text.lines().map_while(|line| line.strip_prefix("# ")) {
-        match line.split_once(' ') {
-            Some(("env", assignment)) => {
-                let (key, value) = assignment.split_once('=').expect("a variable");
-                request.environment.insert(key.into(), value.into());
-            }
-            Some(("profile", profile)) => request.profiles.push(profile.into()),
-            Some(("service", service)) => request.services.push(service.into()),
-            _ => {}
-        }
-    }
-    let mut files = BTreeMap::new();
-    let (mut name, mut lines) = ("compose.yaml", Vec::new());
-    for line in text.lines() {
-        match line.strip_prefix("#### ") {
-            Some(next) => {
-                files.insert(Path::new("/project").join(name), lines.join("\n"));
-                (name, lines) = (next, Vec::new());
-            }
-            None => lines.push(line),
-        }
-    }
-    files.insert(Path::new("/project").join(name), lines.join("\n"));
-    (request, files)
-}
 
 /// The project without what is empty, off or as usual.
 fn pruned(value: Value) -> Option<Value> {
@@ -77,16 +47,11 @@ fn printed(project: &Project) -> String {
 
 #[test]
 fn every_case_is_read_as_expected() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
-    let entries = std::fs::read_dir(&folder).expect("the folder is there");
-    let mut inputs: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
-    inputs.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
-    inputs.sort();
-    assert!(inputs.len() >= 50, "only {} cases", inputs.len());
+    let cases = common::cases();
+    assert!(cases.len() >= 50, "only {} cases", cases.len());
     let bless = std::env::var_os("BLESS").is_some();
     let mut wrong = Vec::new();
-    for input in inputs {
-        let (request, files) = case(&std::fs::read_to_string(&input).expect("a case can be read"));
+    for (input, request, files) in cases {
         let (found, kind, other) = match load(&request, &files) {
             Ok(project) => (printed(&project), "json", "txt"),
             Err(errors) => (format!("{errors}\n"), "txt", "json"),

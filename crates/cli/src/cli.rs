@@ -63,6 +63,7 @@ pub(crate) enum Verb {
     Link(verb::link::Link),
     Unlink(verb::unlink::Unlink),
     Firewall(verb::firewall::Firewall),
+    Graph(verb::graph::Graph),
     Lab(verb::lab::Lab),
     #[command(subcommand)]
     System(verb::system::System),
@@ -95,6 +96,7 @@ impl Verb {
             Self::Link(verb) => verb.run(global),
             Self::Unlink(verb) => verb.run(global),
             Self::Firewall(verb) => verb.run(global),
+            Self::Graph(verb) => verb.run(global),
             Self::Lab(verb) => verb.run(global),
             Self::System(verb) => verb.run(global),
             Self::Restore(verb) => verb.run(global),

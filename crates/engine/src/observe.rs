@@ -1,6 +1,6 @@
 //! What is looked at on the host before a plan is made.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -143,6 +143,23 @@ pub(crate) fn rules(socket: &mut Socket) -> Result<Vec<HostRule>, EngineError> {
         })
     };
     Ok(rule::list(socket, &DumpRules::default())?.into_iter().filter_map(asks).collect())
+}
+
+/// The interfaces with a default route.
+///
+/// # Errors
+///
+/// If the kernel does not tell.
+pub(crate) fn uplinks(socket: &mut Socket) -> Result<Vec<String>, EngineError> {
+    let routes = route::list(socket, &DumpRoutes::default())?;
+    let default = routes.into_iter().filter(|route| route.destination.is_all());
+    let indexes: BTreeSet<_> = default.flat_map(|route| route.next_hops).filter_map(|hop| hop.link).collect();
+    let mut names = Vec::new();
+    for index in indexes {
+        // The kernel has one that leads nowhere, by the loopback interface.
+        names.extend(link::get(socket, index)?.map(|link| link.name).filter(|name| name != "lo"));
+    }
+    Ok(names)
 }
 
 /// Local, broadcast and multicast routes repeat what addresses say; one that throws leads nowhere.

@@ -1,6 +1,7 @@
 //! What there is, for those who ask: read without changing anything, and told in the shapes of Docker's API.
 
 pub mod container;
+mod graph;
 pub mod network;
 pub mod port;
 pub mod stats;
@@ -12,8 +13,8 @@ use std::path::PathBuf;
 use pontoon_kernel::port::Holder;
 use pontoon_model::endpoint::Cable;
 use pontoon_model::network::Driver;
-use pontoon_model::sandbox::Status;
-use pontoon_model::{Diagnose, Endpoint, Network, Sandbox};
+use pontoon_model::sandbox::{Origin, Status};
+use pontoon_model::{ContainerRef, Diagnose, Endpoint, Network, Sandbox};
 use pontoon_store::{Store, StoreError, Tx};
 
 use crate::{EngineError, Root, network as networks, publish, resolve};
@@ -189,6 +190,21 @@ impl Reader {
     /// If the state cannot be read.
     pub fn on_network(&self, network: &Network) -> Result<Vec<Place>, ReportError> {
         self.places(|tx| tx.endpoints_of_network(&network.id))
+    }
+
+    /// The container that `reference` means, as far as it is known: of others' namespaces, one that was pointed at in the
+    /// same words.
+    ///
+    /// # Errors
+    ///
+    /// If there is none, or several.
+    pub fn known(&self, reference: &ContainerRef) -> Result<Sandbox, ReportError> {
+        if let ContainerRef::Ours(name) = reference {
+            return self.container(name);
+        }
+        let origin = Origin::Foreign(reference.clone());
+        let found = self.containers()?.into_iter().find(|sandbox| sandbox.origin == origin);
+        found.ok_or_else(|| EngineError::NoContainer { name: reference.to_string(), near: Vec::new() }.into())
     }
 
     /// Which networks a container is on, by the age of the connection.

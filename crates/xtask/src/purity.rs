@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::Finding;
 
 /// Crates that only compute.
-const PURE: [&str; 8] = [
+const PURE: [&str; 9] = [
     "pontoon-netlink",
     "pontoon-nft",
     "pontoon-model",
@@ -18,6 +18,7 @@ const PURE: [&str; 8] = [
     "pontoon-explain",
     "pontoon-dns",
     "pontoon-compose",
+    "pontoon-graph",
 ];
 
 /// Crates that touch the host, by the beginning of their names.

@@ -5,6 +5,7 @@ pub(crate) mod daemon;
 pub(crate) mod events;
 pub(crate) mod exec;
 pub(crate) mod firewall;
+pub(crate) mod graph;
 pub(crate) mod help;
 pub(crate) mod inspect;
 pub(crate) mod lab;

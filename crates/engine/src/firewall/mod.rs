@@ -6,7 +6,6 @@
 mod integrate;
 mod memory;
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -14,10 +13,8 @@ use pontoon_explain::firewall::{Bridge, Facts, examine};
 pub use pontoon_explain::firewall::{Finding, Severity};
 use pontoon_explain::legacy::{self, Blob};
 use pontoon_kernel::iptables::{self, Version};
-use pontoon_kernel::{link, route};
 use pontoon_model::Network;
 use pontoon_model::network::{Driver, NAMES};
-use pontoon_netlink::route::DumpRoutes;
 use pontoon_nft::ruleset::Ruleset;
 use pontoon_nft::ruleset::Table;
 use pontoon_nft::syntax::IpVersion;
@@ -25,7 +22,7 @@ use pontoon_nft::syntax::IpVersion;
 pub use integrate::Integration;
 
 use crate::observe::switch;
-use crate::{Engine, EngineError, segment};
+use crate::{Engine, EngineError, observe, segment};
 
 /// Whether frames on a bridge meet the rules for packets of IP, below `/proc/sys`.
 const BRIDGE_NETFILTER: [&str; 2] =
@@ -70,7 +67,7 @@ impl Engine {
         let (ruleset, legacy) = (self.other_tables()?, legacy_tables()?);
         // Where nobody else has rules, nothing is asked that takes longer the more links there are.
         let alone = ruleset.tables.is_empty() && legacy.is_empty();
-        let uplinks = if alone { Vec::new() } else { self.uplinks()? };
+        let uplinks = if alone { Vec::new() } else { observe::uplinks(self.executor.host())? };
         Ok(Facts {
             ruleset,
             own: Some(self.instance().table()),
@@ -79,21 +76,6 @@ impl Engine {
             uplinks,
             bridges,
         })
-    }
-
-    /// The interfaces with a default route.
-    fn uplinks(&mut self) -> Result<Vec<String>, EngineError> {
-        let socket = self.executor.host();
-        let routes = route::list(socket, &DumpRoutes::default())?;
-        let default = routes.into_iter().filter(|route| route.destination.is_all());
-        let indexes: BTreeSet<_> =
-            default.flat_map(|route| route.next_hops).filter_map(|hop| hop.link).collect();
-        let mut names = Vec::new();
-        for index in indexes {
-            // The kernel has one that leads nowhere, by the loopback interface.
-            names.extend(link::get(socket, index)?.map(|link| link.name).filter(|name| name != "lo"));
-        }
-        Ok(names)
     }
 }
 

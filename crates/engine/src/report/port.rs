@@ -60,7 +60,7 @@ fn is_published(sandbox: &Sandbox, exposed: &ExposedPorts) -> bool {
 }
 
 /// The publications with an address of one family each.
-fn by_family(sandbox: &Sandbox, places: &[Place]) -> Vec<Publication> {
+pub(super) fn by_family(sandbox: &Sandbox, places: &[Place]) -> Vec<Publication> {
     let has = |v4: bool| {
         places.iter().flat_map(|place| place.endpoint.addresses()).any(|address| address.is_ipv4() == v4)
     };

@@ -1,5 +1,7 @@
 //! The program as a person uses it, on throw-away hosts: see the tests.
 
+pub mod docker;
+
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use pontoon_kernel::route;
 use pontoon_model::endpoint::{Cable, CableEnd};
 use pontoon_model::op::Netns;
-use pontoon_model::sandbox::{NetnsId, Origin};
+use pontoon_model::sandbox::NetnsId;
 use pontoon_model::{ContainerRef, EndpointId, IfName, Mac, Sandbox, SandboxId};
 use pontoon_netlink::route::{DumpRoutes, Route, TABLE_MAIN};
 use pontoon_store::{Recovery, Subject, Tx};
@@ -208,11 +208,7 @@ pub(crate) fn removal(
 
 /// The record of a container that is gone, by what it was called.
 fn former(tx: &Tx<'_>, place: &ContainerRef) -> Result<Option<Sandbox>, EngineError> {
-    let called = |sandbox: &Sandbox| match place {
-        ContainerRef::Ours(name) => sandbox.name.as_str() == name,
-        other => sandbox.origin == Origin::Foreign(other.clone()),
-    };
-    Ok(tx.sandboxes()?.into_iter().find(called))
+    Ok(tx.sandboxes()?.into_iter().find(|sandbox| sandbox.is_meant_by(place)))
 }
 
 fn sandboxes(at: &Preparing<'_, '_>, cable: &Cable) -> Result<BTreeMap<SandboxId, Sandbox>, EngineError> {

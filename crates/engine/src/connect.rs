@@ -16,7 +16,7 @@ use pontoon_model::{ContainerRef, Endpoint, EndpointId, IfName, Mac, Network, Pu
 use pontoon_netlink::Family;
 use pontoon_netlink::route::{DumpRoutes, Route, TABLE_MAIN};
 use pontoon_plan::Plan;
-use pontoon_plan::endpoint::{Attach, DefaultRoutes, Detach, elect};
+use pontoon_plan::endpoint::{Attach, DefaultRoutes, Detach, IPV6_OFF, elect};
 use pontoon_store::{PortError, Recovery, Subject, Tx};
 
 use crate::interface::Home;
@@ -348,10 +348,7 @@ impl Engine {
             }
             for endpoint in tx.endpoints_of_network(&network.id)? {
                 let sandbox = tx.sandbox(&endpoint.sandbox)?;
-                let meant = |sandbox: &Sandbox| {
-                    sandbox.origin == pontoon_model::sandbox::Origin::Foreign(container.clone())
-                };
-                if let Some(sandbox) = sandbox.filter(meant) {
+                if let Some(sandbox) = sandbox.filter(|sandbox| sandbox.is_meant_by(container)) {
                     return Ok((sandbox, None));
                 }
             }
@@ -448,8 +445,9 @@ impl Request<'_> {
             v4: addresses.v4,
             v6: addresses.v6,
             gw_priority: self.spec.gw_priority,
-            aliases: self.spec.aliases.clone(),
+            aliases: self.aliases(),
             guarded: filtered.guarded,
+            sysctls: self.sysctls(options.sysctls, addresses.v6.is_some()),
             created: now(),
             state: EndpointState::Attached,
         };
@@ -469,7 +467,6 @@ impl Request<'_> {
             routes: (before, after),
             announce: addresses.announce,
             names: filtered.names,
-            sysctls: &options.sysctls,
             published: (
                 former.published(&self.target.sandbox.ports, self.host),
                 known.published(&sandbox.ports, self.host),
@@ -477,6 +474,21 @@ impl Request<'_> {
         };
         let plan = pontoon_plan::endpoint::attach(&attach);
         Ok((Connected { network, sandbox, endpoint, published }, plan))
+    }
+
+    /// The interface's settings asked for; in a container of another engine also what IPv6 needs.
+    fn sysctls(&self, mut asked: Vec<(String, String)>, v6: bool) -> Vec<(String, String)> {
+        if v6 && self.target.sandbox.elsewhere().is_some() {
+            asked.insert(0, (IPV6_OFF.to_owned(), "0".to_owned()));
+        }
+        asked
+    }
+
+    /// The names asked for; for a container of another engine also the one that it has there.
+    fn aliases(&self) -> Vec<String> {
+        let elsewhere = self.target.sandbox.elsewhere().and_then(ContainerRef::name_elsewhere);
+        let own = elsewhere.map(str::to_owned).filter(|own| !self.spec.aliases.contains(own));
+        own.into_iter().chain(self.spec.aliases.iter().cloned()).collect()
     }
 
     /// Takes the ports that are to be published; the container with them.
@@ -694,7 +706,7 @@ impl Engine {
     }
 
     /// Forgets an endpoint whose link is gone, and what the host remembers of its addresses.
-    fn forget_endpoint(&mut self, endpoint: &Endpoint) -> Result<(), EngineError> {
+    pub(crate) fn forget_endpoint(&mut self, endpoint: &Endpoint) -> Result<(), EngineError> {
         let mut plan = self.withdrawal(endpoint)?;
         if let Some(network) = self.store.read(|tx| tx.network(&endpoint.network))? {
             plan.append(pontoon_plan::endpoint::forget_neighbours(&network, endpoint, "somebody"));

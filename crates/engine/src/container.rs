@@ -46,10 +46,10 @@ impl Engine {
     /// If there is none, or it is a namespace of somebody else's.
     pub fn container(&self, name: &str) -> Result<Sandbox, EngineError> {
         let sandbox = self.store.read(|tx| resolve::container(tx, name))?;
-        if sandbox.is_ours() {
-            Ok(sandbox)
-        } else {
-            Err(EngineError::NoContainer { name: name.to_owned(), near: Vec::new() })
+        match (sandbox.is_ours(), sandbox.elsewhere()) {
+            (true, _) => Ok(sandbox),
+            (false, Some(reference)) => Err(EngineError::OtherEngine(reference.clone())),
+            (false, None) => Err(EngineError::NoContainer { name: name.to_owned(), near: Vec::new() }),
         }
     }
 

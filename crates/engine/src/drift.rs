@@ -25,6 +25,7 @@ use pontoon_store::{Recovery, Subject};
 use crate::journal::Prepared;
 use crate::network::remember_switches;
 use crate::observe::{bridge_calls_ip6tables, switch};
+use crate::rejoin::Rejoined;
 use crate::{Engine, EngineError, Mode, Outcome};
 use records::Records;
 
@@ -137,6 +138,8 @@ pub struct Restored {
     pub networks: Vec<NetworkName>,
     /// Everything that was not as we made it.
     pub repairs: Vec<Repair>,
+    /// Containers that their engines had started anew.
+    pub rejoined: Vec<Rejoined>,
 }
 
 impl Engine {
@@ -176,8 +179,8 @@ impl Engine {
         repaired
     }
 
-    /// Makes the bridges and rules of all defined networks that the kernel does not have, as after a reboot, and puts back
-    /// whatever else is not as we made it.
+    /// Makes the bridges and rules of all defined networks that the kernel does not have, as after a reboot, puts back
+    /// whatever else is not as we made it, and connects the containers as they were that their engines have started anew.
     ///
     /// # Errors
     ///
@@ -192,7 +195,9 @@ impl Engine {
             self.let_all_through(Outcome { value, plan: repaired.plan })
         });
         drop(guard);
-        repaired
+        let mut restored = repaired?;
+        restored.value.rejoined = self.rejoin_all()?;
+        Ok(restored)
     }
 
     fn restored(&mut self, repairs: Vec<Repair>) -> Restored {
@@ -209,7 +214,7 @@ impl Engine {
                 _ => {}
             }
         }
-        Restored { networks, repairs }
+        Restored { networks, repairs, rejoined: Vec::new() }
     }
 
     /// Brings the tables back that somebody took away.
@@ -305,7 +310,7 @@ impl Engine {
     }
 
     /// Looks and compares.
-    fn compare(&mut self, scope: &Scope) -> Result<Vec<Drift>, EngineError> {
+    pub(crate) fn compare(&mut self, scope: &Scope) -> Result<Vec<Drift>, EngineError> {
         let records = self.store.read(|tx| Records::read(tx, scope))?;
         self.met_others = records.met_others;
         let now = self.host_now(&records)?;

@@ -10,6 +10,7 @@ use pontoon_kernel::lock::LockError;
 use pontoon_kernel::netns::NetnsError;
 use pontoon_kernel::port::Holder;
 use pontoon_kernel::process::SpawnError;
+use pontoon_model::ContainerRef;
 use pontoon_model::config::ConfigError;
 use pontoon_model::diagnose::Diagnose;
 use pontoon_model::mac::MacError;
@@ -148,9 +149,12 @@ pub enum EngineError {
     /// The namespace is the host's own.
     #[error("`{0}` is the host's own network namespace, not a container's")]
     HostNamespace(String),
-    /// The kind of reference cannot be followed yet.
-    #[error("`{0}` cannot be looked up: Pontoon does not ask that engine yet")]
-    ForeignEngine(String),
+    /// Another engine has no such container, or cannot be asked.
+    #[error(transparent)]
+    Elsewhere(#[from] pontoon_oci::OciError),
+    /// The container is another engine's, which runs it.
+    #[error("`{0}` is a container of another engine")]
+    OtherEngine(ContainerRef),
     /// The container is on the network.
     #[error("container `{container}` is already connected to network `{network}`")]
     AlreadyConnected {
@@ -415,7 +419,7 @@ impl Diagnose for EngineError {
             Self::StillThere(_) => "container-did-not-end",
             Self::SharedNetwork { .. } => "shared-network",
             Self::HostNamespace(_) => "host-namespace",
-            Self::ForeignEngine(_) => "engine-not-asked",
+            Self::OtherEngine(_) => "other-engine",
             Self::AlreadyConnected { .. } => "already-connected",
             Self::NotConnected { .. } => "not-connected",
             Self::NoCable { .. } => "no-such-cable",
@@ -451,9 +455,10 @@ impl Diagnose for EngineError {
             Self::NoContainer { near, .. } if !near.is_empty() => {
                 Some(format!("did you mean {}?", near.join(" or ")))
             }
-            Self::NoContainer { .. } => {
-                Some("`pontoon ps -a` shows yours; others are pid:N, netns:NAME or netns:/PATH".into())
-            }
+            Self::NoContainer { .. } => Some(
+                "`pontoon ps -a` shows yours; others are pid:N, netns:NAME, docker:NAME or podman:NAME"
+                    .into(),
+            ),
             Self::AmbiguousNetwork(_) | Self::AmbiguousContainer(_) => {
                 Some("give more digits, or the name".into())
             }
@@ -487,13 +492,11 @@ impl Diagnose for EngineError {
             Self::HostNamespace(_) => {
                 Some("a process of the host has no network of its own to connect".into())
             }
-            Self::ForeignEngine(name) => {
-                let engine = name.split(':').next().unwrap_or("docker");
-                Some(format!(
-                    "its process id does as well: pid:$({engine} inspect -f '{{{{.State.Pid}}}}' {})",
-                    name.split_once(':').map_or("NAME", |(_, name)| name)
-                ))
-            }
+            Self::OtherEngine(reference) => Some(match reference {
+                ContainerRef::Docker(_) => "`docker` does that".into(),
+                ContainerRef::Podman(_) => "`podman` does that".into(),
+                _ => "its runtime does that".into(),
+            }),
             Self::HasWayOut(_) => {
                 Some("leave the gateway out, or take the other default route away first".into())
             }
@@ -544,6 +547,7 @@ impl EngineError {
             Self::Probe(error) => error,
             Self::Sysctl(error) => error,
             Self::Port(error) => error,
+            Self::Elsewhere(error) => error,
             _ => return None,
         })
     }

@@ -117,7 +117,7 @@ impl Told<'_, '_> {
         }
         let name_of = |id: &SandboxId| {
             let sandbox = names.iter().find(|sandbox| sandbox.id == *id)?;
-            Some(sandbox.known_as().to_string())
+            Some(sandbox.known_as())
         };
         self.news.push(News::cable(action, &cable, name_of));
         Ok(())

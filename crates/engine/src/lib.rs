@@ -11,6 +11,7 @@ pub mod connect;
 pub mod container;
 pub mod detached;
 pub mod drift;
+mod elsewhere;
 pub mod error;
 pub mod event;
 pub mod firewall;
@@ -25,6 +26,7 @@ pub mod observe;
 pub mod prune;
 pub mod publish;
 pub mod recover;
+pub mod rejoin;
 pub mod renumber;
 pub mod report;
 pub mod resolve;
@@ -40,6 +42,7 @@ use std::time::Instant;
 use pontoon_kernel::execute::Executor;
 use pontoon_kernel::lock::ByteLocks;
 use pontoon_kernel::netns::Netns;
+use pontoon_model::ContainerRef;
 use pontoon_model::config::Config;
 use pontoon_model::sandbox::NetnsId;
 use pontoon_plan::drift::Fights;
@@ -86,6 +89,8 @@ pub struct Engine {
     opened: Instant,
     /// What was put back lately, counted from then on.
     fights: Fights,
+    /// A container that its OCI runtime is about to start, and its process.
+    announced: Option<(ContainerRef, u32)>,
     /// Whether anything stood in the journal when the host was last looked at.
     met_others: bool,
     /// What went differently, in sentences for the person who gave the command; a second line is a hint.
@@ -127,6 +132,7 @@ impl Engine {
             heeded: None,
             opened: Instant::now(),
             fights: Fights::default(),
+            announced: None,
             met_others: false,
             warnings,
         };

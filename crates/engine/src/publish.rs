@@ -7,7 +7,7 @@ use pontoon_kernel::address;
 use pontoon_kernel::execute::Refusal;
 use pontoon_kernel::port::{self, Holder, PortError, Prober};
 use pontoon_model::publish::{HostPorts, Protocol, PublishSpec, free_ports, merge};
-use pontoon_model::sandbox::{Origin, Status};
+use pontoon_model::sandbox::Status;
 use pontoon_model::{ContainerRef, Endpoint, Network, Publication, Sandbox};
 use pontoon_netlink::address::DumpAddresses;
 use pontoon_netlink::socket_diag::State;
@@ -157,11 +157,7 @@ impl Engine {
             Ok(_) => EngineError::NotOnANetwork(container.to_string()),
             Err(error) => error,
         };
-        let meant = |sandbox: &Sandbox| match (&sandbox.origin, container) {
-            (Origin::Foreign(_), ContainerRef::Ours(name)) => sandbox.name.as_str() == name,
-            (Origin::Foreign(origin), _) => origin == container,
-            _ => false,
-        };
+        let meant = |sandbox: &Sandbox| !sandbox.is_ours() && sandbox.is_meant_by(container);
         let sandbox = self.store.read(|tx| tx.sandboxes())?.into_iter().find(meant).ok_or(error)?;
         Ok(Target { netns: resolve::netns(&sandbox), is_new: false, sandbox })
     }

@@ -7,8 +7,10 @@ use pontoon_model::diagnose::near;
 use pontoon_model::op::{Netns, NetnsPlace};
 use pontoon_model::sandbox::{NetnsId, NetworkMode, Origin, Process, Sandbox, Status};
 use pontoon_model::{ContainerRef, Network, SandboxId, SandboxName};
+use pontoon_oci::Kind;
 use pontoon_store::Tx;
 
+use crate::container::running;
 use crate::journal::random;
 use crate::time::now;
 use crate::{Engine, EngineError};
@@ -50,7 +52,8 @@ pub fn network(tx: &Tx<'_>, name: &str) -> Result<Network, EngineError> {
     }
 }
 
-/// The container of ours that `name` means: by name, by id, or by the beginning of an id.
+/// The container that `name` means: by name, by id, by the beginning of an id, or by the reference with which one of
+/// somebody else's became known.
 ///
 /// # Errors
 ///
@@ -65,17 +68,43 @@ fn bare_container(tx: &Tx<'_>, name: &str) -> Result<Sandbox, EngineError> {
     if let Some(sandbox) = tx.bare().sandbox_by_name(name)? {
         return Ok(sandbox);
     }
+    if let Some(sandbox) = meant(tx, name)? {
+        return Ok(sandbox);
+    }
     let mut found = if is_id_prefix(name) { tx.bare().sandboxes_by_id_prefix(name)? } else { Vec::new() };
     match (found.pop(), found.is_empty()) {
         (Some(sandbox), true) => Ok(sandbox),
         (Some(_), false) => Err(EngineError::AmbiguousContainer(name.to_owned())),
         (None, _) => {
-            let names: Vec<String> =
-                tx.bare().sandboxes()?.into_iter().map(|sandbox| sandbox.name.into()).collect();
+            let names: Vec<String> = tx.bare().sandboxes()?.iter().map(Sandbox::shown_as).collect();
             let near = near(name, names.iter().map(String::as_str)).into_iter().map(str::to_owned).collect();
             Err(EngineError::NoContainer { name: name.to_owned(), near })
         }
     }
+}
+
+/// Somebody else's container by a reference such as `docker:web`.
+fn meant(tx: &Tx<'_>, name: &str) -> Result<Option<Sandbox>, EngineError> {
+    match name.parse() {
+        Ok(ContainerRef::Ours(_)) | Err(_) => Ok(None),
+        Ok(reference) => Ok(by_reference(tx, &reference)?),
+    }
+}
+
+/// The record of somebody else's container, also of one that is gone, by what it was called when it became known.
+pub(crate) fn by_reference(tx: &Tx<'_>, reference: &ContainerRef) -> Result<Option<Sandbox>, EngineError> {
+    Ok(tx.bare().sandboxes()?.into_iter().find(|sandbox| sandbox.is_meant_by(reference)))
+}
+
+/// The record of what is in a namespace. A container of another engine whose process is gone was in a former namespace
+/// with the same number: numbers are given out again at once.
+pub(crate) fn by_netns(tx: &Tx<'_>, netns: NetnsId) -> Result<Option<Sandbox>, EngineError> {
+    for sandbox in tx.bare().sandboxes_by_netns(netns)? {
+        if sandbox.elsewhere().is_none() || running(&sandbox)?.is_some() {
+            return Ok(Some(sandbox));
+        }
+    }
+    Ok(None)
 }
 
 fn is_id_prefix(text: &str) -> bool {
@@ -117,9 +146,9 @@ impl Engine {
                 let opened = OpenNetns::open_path(Path::new(path))?;
                 self.foreign_target(reference, opened, NetnsPlace::Path(path.clone()))
             }
-            ContainerRef::Docker(_) | ContainerRef::Podman(_) => {
-                Err(EngineError::ForeignEngine(reference.to_string()))
-            }
+            ContainerRef::Docker(name) => self.engines_target(Kind::Docker, name),
+            ContainerRef::Podman(name) => self.engines_target(Kind::Podman, name),
+            ContainerRef::Oci(_) => self.runtimes_target(reference),
         }
     }
 
@@ -161,7 +190,7 @@ impl Engine {
         }
         self.executor.adopt(opened)?;
         let netns = Netns::Other { place, id };
-        let known = self.store.read(|tx| tx.bare().sandbox_by_netns(id))?;
+        let known = self.store.read(|tx| by_netns(tx, id))?;
         if let Some(sandbox) = known {
             return Ok(Target { sandbox, is_new: false, netns });
         }
@@ -172,7 +201,7 @@ impl Engine {
 
 /// A record for a namespace that somebody else made. Its name tells where it was found; the namespace's number is
 /// added when that name is taken.
-fn foreign_sandbox(reference: &ContainerRef, netns: NetnsId, id: SandboxId) -> Sandbox {
+pub(crate) fn foreign_sandbox(reference: &ContainerRef, netns: NetnsId, id: SandboxId) -> Sandbox {
     let name = match reference {
         ContainerRef::NetnsName(name) => format!("netns-{name}"),
         ContainerRef::NetnsPath(_) => format!("netns-{}", netns.ino),
@@ -226,7 +255,11 @@ pub(crate) fn settle(tx: &Tx<'_>, target: &mut Target) -> Result<(), EngineError
             _ => Err(EngineError::NotRunning(target.sandbox.name.to_string())),
         };
     }
-    if let Some(known) = tx.bare().sandbox_by_netns(target.sandbox.netns)? {
+    let known = match target.sandbox.elsewhere() {
+        Some(_) => tx.bare().sandbox(&target.sandbox.id)?,
+        None => None,
+    };
+    if let Some(known) = known.map_or_else(|| by_netns(tx, target.sandbox.netns), |known| Ok(Some(known)))? {
         target.sandbox = known;
         return Ok(());
     }

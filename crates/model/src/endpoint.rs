@@ -44,6 +44,9 @@ pub struct Endpoint {
     /// Whether it may send with its own addresses alone.
     #[serde(default)]
     pub guarded: bool,
+    /// Settings of the interface: keys with `IFNAME` in its place, and values.
+    #[serde(default)]
+    pub sysctls: Vec<(String, String)>,
     /// When it was made, RFC 3339, UTC.
     pub created: String,
     /// How far its life has come.

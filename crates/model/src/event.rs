@@ -67,6 +67,8 @@ pub enum Action {
     Connect,
     /// A container was disconnected from it.
     Disconnect,
+    /// A container that its engine started anew is on it as before; of a cable, that it is there as before.
+    Reconnect,
     /// It has another subnet.
     Renumber,
     /// Its process runs.
@@ -99,6 +101,7 @@ impl Action {
         Self::Destroy,
         Self::Connect,
         Self::Disconnect,
+        Self::Reconnect,
         Self::Renumber,
         Self::Start,
         Self::Die,
@@ -119,6 +122,7 @@ impl Action {
             Self::Destroy => "destroy",
             Self::Connect => "connect",
             Self::Disconnect => "disconnect",
+            Self::Reconnect => "reconnect",
             Self::Renumber => "renumber",
             Self::Start => "start",
             Self::Die => "die",

@@ -20,6 +20,18 @@ pub enum ContainerRef {
     Docker(String),
     /// A container of Podman's.
     Podman(String),
+    /// A container of an OCI runtime that told `pontoon oci-hook` of it, by its id.
+    Oci(String),
+}
+
+impl ContainerRef {
+    /// What a container of another engine is called there.
+    pub fn name_elsewhere(&self) -> Option<&str> {
+        match self {
+            Self::Docker(name) | Self::Podman(name) | Self::Oci(name) => Some(name),
+            Self::Ours(_) | Self::Pid(_) | Self::NetnsName(_) | Self::NetnsPath(_) => None,
+        }
+    }
 }
 
 /// Why a text does not point at a container.
@@ -32,7 +44,9 @@ pub enum RefError {
     #[error("`{0}` is not a namespace: a name as `ip netns` has it, or an absolute path")]
     Netns(String),
     /// An unknown scheme, or a text that cannot be a name.
-    #[error("`{0}` is not a container: NAME, pid:N, netns:NAME, netns:/PATH, docker:NAME or podman:NAME")]
+    #[error(
+        "`{0}` is not a container: NAME, pid:N, netns:NAME, netns:/PATH, docker:NAME, podman:NAME or oci:ID"
+    )]
     Syntax(String),
 }
 
@@ -61,6 +75,7 @@ impl FromStr for ContainerRef {
             "netns" => Err(RefError::Netns(rest.to_owned())),
             "docker" if !rest.is_empty() => Ok(Self::Docker(rest.to_owned())),
             "podman" if !rest.is_empty() => Ok(Self::Podman(rest.to_owned())),
+            "oci" if !rest.is_empty() => Ok(Self::Oci(rest.to_owned())),
             _ => Err(RefError::Syntax(text.to_owned())),
         }
     }
@@ -79,6 +94,7 @@ impl fmt::Display for ContainerRef {
             Self::NetnsName(name) | Self::NetnsPath(name) => write!(f, "netns:{name}"),
             Self::Docker(name) => write!(f, "docker:{name}"),
             Self::Podman(name) => write!(f, "podman:{name}"),
+            Self::Oci(id) => write!(f, "oci:{id}"),
         }
     }
 }
@@ -89,7 +105,9 @@ mod tests {
 
     #[test]
     fn references_parse_and_print_alike() {
-        for text in ["web", "pid:1", "netns:blue", "netns:/proc/1/ns/net", "docker:web", "podman:web"] {
+        for text in
+            ["web", "pid:1", "netns:blue", "netns:/proc/1/ns/net", "docker:web", "podman:web", "oci:web"]
+        {
             assert_eq!(text.parse::<ContainerRef>().unwrap().to_string(), text);
         }
         for text in [

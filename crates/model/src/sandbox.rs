@@ -225,9 +225,39 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    /// What it is known as: by its name, or by the one that it had as long as it ran.
-    pub fn known_as(&self) -> &SandboxName {
-        self.former_name.as_ref().unwrap_or(&self.name)
+    /// What it is known as: by its name, or by the one that it had as long as it ran; as [`Sandbox::shown_as`] where it is
+    /// another engine's.
+    pub fn known_as(&self) -> String {
+        self.elsewhere()
+            .map_or_else(|| self.former_name.as_ref().unwrap_or(&self.name).to_string(), ToString::to_string)
+    }
+
+    /// What it is shown as: `docker:web` where it is another engine's, by its name otherwise.
+    pub fn shown_as(&self) -> String {
+        self.elsewhere().map_or_else(|| self.name.to_string(), ToString::to_string)
+    }
+
+    /// The reference to it, where it is a container of another engine.
+    pub fn elsewhere(&self) -> Option<&ContainerRef> {
+        match &self.origin {
+            Origin::Foreign(reference) if reference.name_elsewhere().is_some() => Some(reference),
+            Origin::Foreign(_) | Origin::Run => None,
+        }
+    }
+
+    /// Whether `reference` was, or would be, made to it: by what it was called when it became known, or for a container of
+    /// another engine by the beginning of its id.
+    pub fn is_meant_by(&self, reference: &ContainerRef) -> bool {
+        let begins = |text: &str| !text.is_empty() && self.id.as_str().starts_with(text);
+        match (&self.origin, reference) {
+            (_, ContainerRef::Ours(name)) => self.name.as_str() == name,
+            (Origin::Run, _) => false,
+            (Origin::Foreign(ContainerRef::Docker(name)), ContainerRef::Docker(given))
+            | (Origin::Foreign(ContainerRef::Podman(name)), ContainerRef::Podman(given)) => {
+                name == given || begins(given)
+            }
+            (Origin::Foreign(origin), _) => origin == reference,
+        }
     }
 
     /// Whether Pontoon made it.

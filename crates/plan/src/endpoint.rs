@@ -67,6 +67,9 @@ fn way_out(network: &Network, v4: bool) -> Option<&AddressPool> {
     pool.as_ref().filter(|pool| network.is_way_out(pool))
 }
 
+/// The switch of an interface that has no IPv6, as Docker sets it in a container that it gives no IPv6 address.
+pub const IPV6_OFF: &str = "net/ipv6/conf/IFNAME/disable_ipv6";
+
 /// Everything that an attachment depends on.
 #[derive(Debug, Clone)]
 pub struct Attach<'a> {
@@ -88,8 +91,6 @@ pub struct Attach<'a> {
     pub announce: bool,
     /// Whether names may be asked for at 127.0.0.11: not where the kernel cannot keep neighbours from 127.0.0.1 then.
     pub names: bool,
-    /// Sysctls of the interface, with `IFNAME` in its place.
-    pub sysctls: &'a [(String, String)],
     /// Published ports before and after.
     pub published: (Published<'a>, Published<'a>),
 }
@@ -233,11 +234,12 @@ fn add_inside(plan: &mut Plan, wanted: &Attach<'_>) {
             format!("{sandbox}: router advertisements from others on {} change nothing", network.name),
         );
     }
-    for (key, value) in wanted.sysctls {
-        plan.push(
-            inside(netns, key.replace("IFNAME", link.as_str()), value),
-            format!("{sandbox}: asked for with endpoint.sysctls"),
-        );
+    for (key, value) in &endpoint.sysctls {
+        let why = match key.as_str() {
+            IPV6_OFF => format!("{sandbox}: IPv6 works, also where its engine has switched it off"),
+            _ => format!("{sandbox}: asked for with endpoint.sysctls"),
+        };
+        plan.push(inside(netns, key.replace("IFNAME", link.as_str()), value), why);
     }
     for (address, what) in addresses(endpoint, network) {
         let add = AddressOp::Add { netns: netns.clone(), link: link.clone(), address };

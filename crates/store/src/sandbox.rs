@@ -96,14 +96,16 @@ impl Bare<'_> {
         record::one(self.0.connection(), KIND, "SELECT id, json FROM sandbox WHERE name = ?1", [name])
     }
 
-    /// The sandbox with this namespace: the oldest, where others have joined it.
+    /// The sandboxes with this namespace, oldest first: others may have joined the first, and a former namespace may have
+    /// had the same number.
     ///
     /// # Errors
     ///
     /// If the store cannot be read.
-    pub fn sandbox_by_netns(&self, netns: NetnsId) -> Result<Option<Sandbox>, StoreError> {
-        let query = "SELECT id, json FROM sandbox WHERE netns_ino = ?1 AND netns_dev = ?2 ORDER BY created, id LIMIT 1";
-        record::one(self.0.connection(), KIND, query, [netns.ino.cast_signed(), netns.dev.cast_signed()])
+    pub fn sandboxes_by_netns(&self, netns: NetnsId) -> Result<Vec<Sandbox>, StoreError> {
+        let query =
+            "SELECT id, json FROM sandbox WHERE netns_ino = ?1 AND netns_dev = ?2 ORDER BY created, id";
+        record::many(self.0.connection(), KIND, query, [netns.ino.cast_signed(), netns.dev.cast_signed()])
     }
 
     /// The sandbox of a port's row.

@@ -81,7 +81,7 @@ impl FromStr for End {
 
 /// Whether a colon after it belongs to the container's name.
 fn is_scheme(text: &str) -> bool {
-    matches!(text, "pid" | "netns" | "docker" | "podman")
+    matches!(text, "pid" | "netns" | "docker" | "podman" | "oci")
 }
 
 fn addresses(list: &str) -> Result<Vec<IpNet>, String> {

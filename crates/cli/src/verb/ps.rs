@@ -20,6 +20,8 @@ use crate::show::moment;
 
 /// Show containers
 ///
+/// Those of other engines that are connected are among them: docker:NAME, podman:NAME, oci:ID.
+///
 /// Filters: name=REGEX, id=START, label=KEY[=VALUE], network=NAME, exited=CODE, status=created, running, exited or
 /// dead. Fields of templates: .ID .Names .Command .CreatedAt .RunningFor .Status .State .Ports .Networks .Labels, and
 /// .Label "KEY".
@@ -69,16 +71,16 @@ struct Shown {
 
 impl Ps {
     pub(crate) fn run(self, global: &Global) -> Result<ExitCode, Failure> {
+        let rows = rows(&global.reader()?, &self.list, self.all, |_| true)?;
         let filters = self.list.filters(&KEYS)?;
         let ended_too = self.all || filters.has("status") || filters.has("exited");
         let reader = global.reader()?;
         let mut rows = Vec::new();
-        for sandbox in reader.containers()?.into_iter().filter(Sandbox::is_ours) {
+        let is_container = |sandbox: &Sandbox| sandbox.is_ours() || sandbox.elsewhere().is_some();
+        for sandbox in reader.containers()?.into_iter().filter(is_container) {
             let (life, places) = (Life::of(&sandbox)?, reader.of_container(&sandbox)?);
             let shown = Shown { sandbox, life, places };
-            if (ended_too || matches!(life, Life::Running | Life::Restarting))
-                && filters.matches(|key| subject(key.name, &shown))
-            {
+            if (ended_too || life == Life::Running) && filters.matches(|key| subject(key.name, &shown)) {
                 rows.push(self.row(&shown, SystemTime::now()));
             }
         }
@@ -91,6 +93,10 @@ impl Ps {
         let fields = json!({
             "ID": self.list.id(sandbox.id.as_str()),
             "Names": sandbox.name.as_str(),
+            "Service": sandbox.labels.get(label::SERVICE),
+            "Command": command(list, &sandbox.process.argv),
+            "ID": self.list.id(sandbox.id.as_str()),
+            "Names": sandbox.shown_as(),
             "Command": self.command(&sandbox.process.argv),
             "CreatedAt": moment::go(&sandbox.created),
             "RunningFor": moment::ago(&sandbox.created, now),
@@ -157,7 +163,7 @@ fn subject<'s>(key: &str, shown: &'s Shown) -> Subject<'s> {
         },
         "id" => Subject::text(sandbox.id.as_str()),
         "label" => Subject::labels(sandbox.labels.iter().map(|(key, value)| (key.as_str(), value.as_str()))),
-        "name" => Subject::text(sandbox.name.as_str()),
+        "name" => Subject::text(sandbox.shown_as()),
         "network" => {
             let names = shown
                 .places

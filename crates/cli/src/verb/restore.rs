@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use pontoon_engine::drift::{Code, Done, Repair, Restored};
+use pontoon_engine::rejoin::Rejoined;
 
 use crate::failure::Failure;
 use crate::global::Global;
@@ -14,7 +15,8 @@ use crate::show::plan::PlanFlag;
 ///
 /// Prints the name of each network that was not there, and everything else that was not as Pontoon made it: rules,
 /// elements, links, addresses, routes, switches. What is as it should be is not touched. What was changed of a network
-/// with the option pontoon.repair=false stays, and is only told.
+/// with the option pontoon.repair=false stays, and is only told. Containers of Docker and Podman that were started anew are
+/// connected as they were.
 #[derive(Debug, Args)]
 pub(crate) struct Restore {
     #[command(flatten)]
@@ -26,11 +28,13 @@ impl Restore {
         let format = global.plan_format(self.plan.format)?;
         let mut session = global.session()?;
         let restored = session.restore()?;
-        global.conclude(&session, format, &restored, |Restored { networks, repairs }| {
+        global.conclude(&session, format, &restored, |Restored { networks, repairs, rejoined }| {
             output::print(&networks.iter().map(|name| format!("{name}\n")).collect::<String>())?;
-            if repairs.is_empty() {
+            if repairs.is_empty() && rejoined.is_empty() {
                 return output::line("everything is as it should be");
             }
+            let again = |one: &Rejoined| format!("connected as it was: {}\n", one.container);
+            output::print(&rejoined.iter().map(again).collect::<String>())?;
             let rest = repairs.iter().filter(|repair| repair.drift.code != Code::BridgeGone);
             output::print(&rest.filter_map(said).collect::<String>())
         })?;

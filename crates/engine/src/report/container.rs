@@ -41,7 +41,8 @@ impl Life {
         Ok(match sandbox.status {
             Status::Created => Self::Created,
             Status::Exited(code) => Self::Exited(code),
-            Status::Running if !sandbox.is_ours() => Self::Running,
+            // A namespace has no process of its own to look for.
+            Status::Running if sandbox.process_id.is_none() && !sandbox.is_ours() => Self::Running,
             Status::Running if crate::container::running(sandbox)?.is_some() => Self::Running,
             Status::Running if restarts(sandbox) && is_kept(sandbox)? => Self::Restarting,
             // Whoever looks after it is about to note how it ended.
@@ -233,6 +234,7 @@ impl ContainerReport {
             state: state(sandbox)?,
             name: format!("/{}", sandbox.name),
             restart_count: sandbox.restarts,
+            name: format!("/{}", sandbox.shown_as()),
             host_config: host_config(sandbox, places),
             config: Config {
                 hostname: process.hostname.clone(),

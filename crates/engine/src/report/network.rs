@@ -160,7 +160,7 @@ fn pool_report(pool: &AddressPool) -> PoolReport {
 fn member(place: &Place) -> Member {
     let (v4, v6) = (place.network.v4.as_ref(), place.network.v6.as_ref());
     Member {
-        name: place.sandbox.name.to_string(),
+        name: place.sandbox.shown_as(),
         endpoint_id: place.endpoint.id.to_string(),
         mac_address: place.endpoint.mac.to_string(),
         ipv4_address: with_prefix(v4, place.endpoint.v4.map(IpAddr::V4)),

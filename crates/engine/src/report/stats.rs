@@ -125,7 +125,7 @@ impl Meter {
         }
         Ok(ContainerStats {
             id: sandbox.id.to_string(),
-            name: sandbox.name.to_string(),
+            name: sandbox.shown_as(),
             networks,
             ports: self.ports(sandbox, &places)?,
         })

@@ -225,7 +225,6 @@ impl<'a> Wanted<'a> {
                 routes: (crate::endpoint::DefaultRoutes::default(), attached.routes.clone()),
                 announce: false,
                 names: attached.names,
-                sysctls: &[],
                 published: (Published::default(), Published::default()),
             });
             self.take(&owner, plan);

@@ -271,6 +271,7 @@ impl World {
             gw_priority: joining.gw_priority,
             aliases: Vec::new(),
             guarded,
+            sysctls: options.sysctls.clone(),
             created: String::new(),
             state: EndpointState::Attached,
         };
@@ -286,7 +287,6 @@ impl World {
             routes: (before, self.routes(&sandbox)),
             announce: joining.reused,
             names: self.switches.bridge_filter != BridgeFilter::Impossible,
-            sysctls: &options.sysctls,
             published: (earlier.published(container), self.published(container)),
         })
     }

@@ -130,6 +130,7 @@ pub(crate) fn endpoint(number: u64, network: u8, sandbox: u8) -> Endpoint {
         v6: None,
         gw_priority: 0,
         guarded: true,
+        sysctls: Vec::new(),
         aliases: vec!["web".into()],
         created: "2026-01-01T00:00:00Z".into(),
         state: EndpointState::Attached,

@@ -18,8 +18,8 @@ use crate::show::plan::PlanFlag;
 /// Connect a running container to a network
 ///
 /// The container is one of Pontoon's by name or id, or anybody's: pid:N is the network namespace of a process,
-/// netns:NAME one that `ip netns` knows, netns:/PATH one by its file. The interface is named, addressed and routed
-/// from outside, so the container needs no privilege.
+/// netns:NAME one that `ip netns` knows, netns:/PATH one by its file; docker:NAME and podman:NAME are containers of those
+/// engines by name or id. The interface is named, addressed and routed from outside, so the container needs no privilege.
 #[derive(Debug, Args)]
 pub(crate) struct Connect {
     /// IPv4 address to have

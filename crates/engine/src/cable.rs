@@ -10,6 +10,7 @@ use pontoon_model::op::Netns;
 use pontoon_model::sandbox::NetnsId;
 use pontoon_model::{ContainerRef, EndpointId, IfName, Mac, Sandbox, SandboxId};
 use pontoon_netlink::route::{DumpRoutes, Route, TABLE_MAIN};
+use pontoon_plan::endpoint::IPV6_OFF;
 use pontoon_store::{Recovery, Subject, Tx};
 
 use crate::interface::Home;
@@ -41,6 +42,14 @@ struct End<'a> {
 impl End<'_> {
     fn netns(&self) -> Netns {
         self.target.as_ref().map_or(Netns::Host, |target| target.netns.clone())
+    }
+
+    /// In a container of another engine, what IPv6 needs.
+    fn sysctls(&self) -> Vec<(String, String)> {
+        let v6 = self.spec.addresses.iter().any(|address| address.addr().is_ipv6());
+        let elsewhere = self.target.as_ref().is_some_and(|target| target.sandbox.elsewhere().is_some());
+        let needed = (v6 && elsewhere).then(|| (IPV6_OFF.to_owned(), "0".to_owned()));
+        needed.into_iter().collect()
     }
 
     fn name(&self) -> String {
@@ -84,7 +93,8 @@ impl Engine {
                     }
                     let ifname = interface(at, end, &named, &id)?;
                     let sandbox = end.target.as_ref().map(|target| target.sandbox.id.clone());
-                    named.push(CableEnd { sandbox, ifname, mac, addresses: end.spec.addresses.clone() });
+                    let (addresses, sysctls) = (end.spec.addresses.clone(), end.sysctls());
+                    named.push(CableEnd { sandbox, ifname, mac, addresses, sysctls });
                 }
                 let [first, second]: [CableEnd; 2] = named.try_into().expect("there are two ends");
                 let cable = Cable { id: id.clone(), ends: [first, second], mtu, created: now() };

@@ -76,6 +76,9 @@ pub struct CableEnd {
     pub mac: Mac,
     /// Its addresses with their prefix lengths.
     pub addresses: Vec<IpNet>,
+    /// Settings of the interface: keys with `IFNAME` in its place, and values.
+    #[serde(default)]
+    pub sysctls: Vec<(String, String)>,
 }
 
 /// A veth pair straight between two sandboxes, or a sandbox and the host.

@@ -3,6 +3,7 @@
 use pontoon_model::endpoint::{Cable, CableEnd};
 use pontoon_model::op::{AddressOp, LinkMark, LinkOp, LinkSettings, Netns, RouteOp, VethPeer};
 
+use crate::endpoint::set_sysctls;
 use crate::{Instance, Plan};
 
 /// The steps that lay a cable. `netns` says where its ends are, `names` whose they are.
@@ -52,6 +53,7 @@ fn add_end(plan: &mut Plan, end: &CableEnd, netns: &Netns, name: &str) {
     let set = |settings| LinkOp::Set { netns: netns.clone(), name: end.ifname.clone(), settings };
     let settings = LinkSettings { no_autoconf: true, ..LinkSettings::default() };
     plan.push(set(settings), format!("{name}: no address that the kernel makes up"));
+    set_sysctls(plan, &end.sysctls, netns, &end.ifname, name);
     for address in &end.addresses {
         let add = AddressOp::Add { netns: netns.clone(), link: end.ifname.clone(), address: *address };
         plan.push(add, format!("{name}'s address on the cable"));

@@ -234,13 +234,7 @@ fn add_inside(plan: &mut Plan, wanted: &Attach<'_>) {
             format!("{sandbox}: router advertisements from others on {} change nothing", network.name),
         );
     }
-    for (key, value) in &endpoint.sysctls {
-        let why = match key.as_str() {
-            IPV6_OFF => format!("{sandbox}: IPv6 works, also where its engine has switched it off"),
-            _ => format!("{sandbox}: asked for with endpoint.sysctls"),
-        };
-        plan.push(inside(netns, key.replace("IFNAME", link.as_str()), value), why);
-    }
+    set_sysctls(plan, &endpoint.sysctls, netns, link, sandbox);
     for (address, what) in addresses(endpoint, network) {
         let add = AddressOp::Add { netns: netns.clone(), link: link.clone(), address };
         plan.push(add, format!("{sandbox}'s {what} on {}", network.name));
@@ -250,6 +244,23 @@ fn add_inside(plan: &mut Plan, wanted: &Attach<'_>) {
         LinkOp::Set { netns: netns.clone(), name: link.clone(), settings },
         format!("{sandbox}'s {link} starts to work"),
     );
+}
+
+/// The steps that give an interface of a sandbox its settings.
+pub(crate) fn set_sysctls(
+    plan: &mut Plan,
+    sysctls: &[(String, String)],
+    netns: &Netns,
+    link: &IfName,
+    sandbox: &str,
+) {
+    for (key, value) in sysctls {
+        let why = match key.as_str() {
+            IPV6_OFF => format!("{sandbox}: IPv6 works, also where its engine has switched it off"),
+            _ => format!("{sandbox}: asked for with endpoint.sysctls"),
+        };
+        plan.push(inside(netns, key.replace("IFNAME", link.as_str()), value), why);
+    }
 }
 
 /// The endpoint's addresses with their prefix lengths; with IPv6 a link-local one too, which the kernel would have

@@ -67,8 +67,8 @@ sandboxed! {
         pontoon.run("unpublish docker:web 127.0.0.1:8080");
         assert!(host.fetch("host", "127.0.0.1:8080").is_err());
 
-        pontoon.run("link docker:web:lan0=10.8.0.1/24 docker:db:lan0=10.8.0.2/24");
-        assert!(host.pings(&web, "10.8.0.2"));
+        pontoon.run("link docker:web:lan0=10.8.0.1/24,fd08::1/64 docker:db:lan0=10.8.0.2/24,fd08::2/64");
+        assert!(host.pings(&web, "10.8.0.2") && host.pings(&web, "fd08::2"));
         pontoon.run("unlink docker:db docker:web");
         assert!(!host.pings(&web, "10.8.0.2"));
 

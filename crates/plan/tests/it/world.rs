@@ -412,6 +412,7 @@ impl World {
         let id = EndpointId::from_bytes(self.next(0xc0));
         let macs = [self.instance.veth_mark(&id).mac, Mac::local([0x0e; 6])];
         let end = |plug: &Plug<'_>, mac| CableEnd {
+            sysctls: Vec::new(),
             sandbox: plug.container.map(|name| self.containers[name].id.clone()),
             ifname: plug.ifname.parse().unwrap(),
             mac,

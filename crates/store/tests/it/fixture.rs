@@ -139,6 +139,7 @@ pub(crate) fn endpoint(number: u64, network: u8, sandbox: u8) -> Endpoint {
 
 pub(crate) fn cable(number: u64, ends: [Option<u8>; 2]) -> Cable {
     let end = |sandbox: Option<u8>| CableEnd {
+        sysctls: Vec::new(),
         sandbox: sandbox.map(sandbox_id),
         ifname: "c0".parse().unwrap(),
         mac: mac(2),

@@ -68,6 +68,7 @@ pub(crate) enum Verb {
     #[command(subcommand)]
     System(verb::system::System),
     Restore(verb::restore::Restore),
+    OciHook(verb::oci_hook::OciHook),
     Daemon(verb::daemon::Daemon),
     Completion(verb::completion::Completion),
     Help(verb::help::Help),
@@ -100,6 +101,7 @@ impl Verb {
             Self::Lab(verb) => verb.run(global),
             Self::System(verb) => verb.run(global),
             Self::Restore(verb) => verb.run(global),
+            Self::OciHook(verb) => verb.run(global),
             Self::Daemon(verb) => verb.run(global),
             Self::Completion(verb) => verb.run(global),
             Self::Help(verb) => verb.run(global),

@@ -54,6 +54,12 @@ impl Failure {
         self
     }
 
+    /// Both.
+    pub(crate) fn and(mut self, mut other: Self) -> Self {
+        self.reports.append(&mut other.reports);
+        self
+    }
+
     pub(crate) fn with_code(mut self, code: u8) -> Self {
         self.code = code;
         self

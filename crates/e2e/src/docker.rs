@@ -5,29 +5,17 @@ use std::time::{Duration, Instant};
 
 use pontoon_testkit::{Background, Host};
 
+use crate::groups::Groups;
+
 /// Debian's, whatever else is called so.
 const CLIENT: &str = "DOCKER_HOST=unix:///run/docker.sock DOCKER_CONFIG=/run/docker/client /usr/bin/docker";
-
-/// Control groups of its own, as a host has them: in a group that is new, below whose root it sees nothing else. Its
-/// processes are in a group below, as the kernel wants it where groups are given controllers (cgroups(7)).
-const GROUPS: &str = "
-    echo 0 > GROUP/cgroup.procs
-    exec unshare --mount --cgroup sh -ec '
-        mount -t cgroup2 cgroup2 /sys/fs/cgroup
-        mkdir /sys/fs/cgroup/init
-        echo 0 > /sys/fs/cgroup/init/cgroup.procs
-        echo laid
-        exec sleep infinity'
-";
 
 /// The engine, with all it writes to in memory.
 ///
 /// Source for its options: dockerd(8).
-const ENGINE: &str = "
-    echo 0 > /sys/fs/cgroup/init/cgroup.procs
-    exec dockerd --config-file /run/docker/config.json --data-root /run/docker/data --exec-root /run/docker/exec \
-        --pidfile /run/docker/pid --host unix:///run/docker.sock --group root --storage-driver vfs
-";
+const ENGINE: &str = "dockerd --config-file /run/docker/config.json --data-root /run/docker/data \
+    --exec-root /run/docker/exec --pidfile /run/docker/pid --host unix:///run/docker.sock --group root \
+    --storage-driver vfs";
 
 /// All that one of its containers has are links into the host's `/usr`, which is mounted in each.
 const IMAGE: &str = "
@@ -41,9 +29,8 @@ const IMAGE: &str = "
 #[derive(Debug)]
 pub struct Docker {
     host: Host,
-    group: String,
-    keeper: Background,
     engine: Option<Background>,
+    groups: Groups,
 }
 
 impl Docker {
@@ -54,26 +41,15 @@ impl Docker {
     /// Where it cannot run.
     #[track_caller]
     pub fn start(host: &Host) -> Self {
-        for tool in ["dockerd", "containerd", "runc", "iptables", "unshare", "nsenter", "findmnt", "tar"] {
+        for tool in ["dockerd", "containerd", "runc", "iptables", "tar"] {
             host.need(tool);
         }
-        let users = host.sh("cat /proc/self/uid_map");
-        assert!(
-            users.split_whitespace().nth(2).is_some_and(|count| count != "1"),
-            "this test needs root: dockerd keeps control groups and files of several users, and the sandbox of a \
-             user without privileges has neither"
-        );
         host.sh("mkdir -p /run/docker /etc/docker");
         ["/etc/docker", "/opt"]
             .iter()
             .for_each(|folder| drop(host.sh(&format!("mount -t tmpfs tmpfs {folder}"))));
         host.sh("echo '{}' > /run/docker/config.json");
-        let tree = host.sh("findmnt -n -t cgroup2 -o TARGET | head -n 1");
-        assert!(!tree.is_empty(), "this test needs control groups of version 2, which are mounted nowhere");
-        let group = host.sh(&format!("mktemp -d {}/pontoon-test.XXXXXX", tree.trim())).trim().to_owned();
-        let keeper = host.background(&GROUPS.replace("GROUP", &group));
-        let mut docker = Self { host: host.clone(), group, keeper, engine: None };
-        docker.keeper.wait_for("laid");
+        let mut docker = Self { host: host.clone(), engine: None, groups: Groups::of(host) };
         docker.begin();
         host.sh(&IMAGE.replace("CLIENT", CLIENT));
         docker
@@ -81,8 +57,7 @@ impl Docker {
 
     #[track_caller]
     fn begin(&mut self) {
-        let enter = format!("exec nsenter --target {} --mount --cgroup", self.keeper.pid());
-        let engine = self.host.background(&format!("{enter} sh -ec '{ENGINE}'"));
+        let engine = self.host.background(&format!("exec {} {ENGINE}", self.groups.enter()));
         let start = Instant::now();
         while !self.host.try_sh(&format!("{CLIENT} version")).status.success() {
             assert!(
@@ -133,24 +108,5 @@ impl Docker {
         let told = self.sh(&format!("inspect --format '{format}' {id}"));
         let (pid, address) = told.split_once(' ').unwrap_or((&told, ""));
         (format!("pid:{pid}"), address.to_owned())
-    }
-}
-
-impl Drop for Docker {
-    fn drop(&mut self) {
-        self.engine.take();
-        let group = &self.group;
-        let gone = format!(
-            "echo 1 > {group}/cgroup.kill
-             for attempt in $(seq 100); do
-                 find {group} -depth -type d -exec rmdir {{}} + 2>/dev/null || true
-                 [ -e {group} ] || exit 0
-                 sleep 0.02
-             done
-             exit 1"
-        );
-        if !self.host.try_sh(&gone).status.success() {
-            eprintln!("{group} is left: `rmdir` takes it away");
-        }
     }
 }

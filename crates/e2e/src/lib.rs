@@ -1,6 +1,7 @@
 //! The program as a person uses it, on throw-away hosts: see the tests.
 
 pub mod docker;
+pub mod groups;
 
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};

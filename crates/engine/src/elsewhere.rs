@@ -7,18 +7,19 @@ use std::collections::BTreeMap;
 
 use pontoon_kernel::netns::Netns as OpenNetns;
 use pontoon_kernel::process::{Process as Running, SpawnError};
-use pontoon_model::diagnose::near;
-use pontoon_model::op::{Netns, NetnsPlace};
+use pontoon_model::diagnose::{near, with_causes};
+use pontoon_model::op::{LinkOp, Netns, NetnsPlace};
 use pontoon_model::sandbox::{Process, ProcessId, Sandbox};
 use pontoon_model::{ContainerRef, SandboxId};
 use pontoon_oci::{Client, Container, Kind, OciError, Sharing};
+use pontoon_plan::Plan;
 use pontoon_store::{Subject, Tx};
 
 use crate::container::running;
 use crate::journal::random;
 use crate::resolve::{self, Target, by_netns, by_reference, foreign_sandbox};
 use crate::time::now;
-use crate::{Engine, EngineError, Mode};
+use crate::{Engine, EngineError, Mode, Outcome};
 
 /// How many containers may have each other's network in a row.
 const MOST_SHARING: usize = 8;
@@ -98,9 +99,11 @@ impl Found {
     fn record(&self, tx: &Tx<'_>) -> Result<Option<Sandbox>, EngineError> {
         match &self.id {
             Some(id) => Ok(tx.bare().sandbox(id)?),
+            // Of two runtimes each may have a container with this id.
             None => {
-                let known = by_reference(tx, &self.reference)?;
-                Ok(known.filter(|known| known.process_id == Some(self.process)))
+                Ok(tx.bare().sandboxes()?.into_iter().find(|known| {
+                    known.is_meant_by(&self.reference) && known.process_id == Some(self.process)
+                }))
             }
         }
     }
@@ -167,6 +170,32 @@ impl Engine {
         reference
     }
 
+    /// Takes a container off all its networks and cables, also when it is gone. One that is on none is no failure.
+    ///
+    /// # Errors
+    ///
+    /// If the state cannot be written, or the kernel refuses.
+    pub fn leave_all(&mut self, reference: &ContainerRef) -> Result<Outcome<()>, EngineError> {
+        let mut left = Outcome { value: (), plan: Plan::default() };
+        let (networks, cables) = self.store.read(|tx| -> Result<_, EngineError> {
+            let (mut networks, mut cables) = (Vec::new(), Vec::new());
+            if let Some(sandbox) = by_reference(tx, reference)? {
+                for endpoint in tx.endpoints_of_sandbox(&sandbox.id)? {
+                    networks.extend(tx.network(&endpoint.network)?);
+                }
+                cables = tx.cables_of_sandbox(&sandbox.id)?;
+            }
+            Ok((networks, cables))
+        })?;
+        for cable in cables {
+            left.plan.append(self.remove_cable(cable)?.plan);
+        }
+        for network in networks {
+            left.plan.append(self.disconnect(network.name.as_str(), reference)?.plan);
+        }
+        Ok(left)
+    }
+
     fn found_target(&mut self, found: Found) -> Result<Target, EngineError> {
         let netns = found.netns.id();
         if netns == self.host {
@@ -205,6 +234,17 @@ impl Engine {
         let (endpoints, cables) = self.store.read(|tx| -> Result<_, EngineError> {
             Ok((tx.endpoints_of_sandbox(&sandbox.id)?, tx.cables_of_sandbox(&sandbox.id)?))
         })?;
+        let mut plan = Plan::default();
+        for endpoint in &endpoints {
+            let mark = self.instance().veth_mark(&endpoint.id);
+            plan.push(
+                LinkOp::Vanish { name: endpoint.host_ifname.clone(), mark },
+                format!("{} is gone", sandbox.name),
+            );
+        }
+        for error in self.executor.run_all(&plan.steps) {
+            self.warn(with_causes(&error));
+        }
         endpoints.iter().try_for_each(|endpoint| self.forget_endpoint(endpoint))?;
         cables.into_iter().try_for_each(|cable| self.forget_lost(&Subject::Cable(cable.id)))
     }

@@ -326,6 +326,8 @@ impl Executor {
             let done = self.step(0, &step.op, &mut pending).and_then(|()| self.flush(&mut pending));
             match done {
                 Ok(()) | Err((_, Refusal::Gone(_) | Refusal::NoLink(_))) => {}
+                // A link that went in this moment, with its namespace, is as gone as one that went before.
+                Err((_, Refusal::Kernel(error))) if is_of_link(&step.op) && error.is_not_found() => {}
                 // A way out that cannot be is none, and holds up nothing else.
                 Err((_, Refusal::Kernel(error))) if is_route(&step.op) && error.is_unreachable() => {}
                 // Elements whose table somebody flushed come back with the table.
@@ -613,6 +615,10 @@ fn file(op: &FileOp) -> Result<(), Refusal> {
         FileOp::Edit { within, path, mark, lines } => Ok(file::edit(*within, Path::new(path), mark, lines)?),
         FileOp::Remove { path, mark } => Ok(file::remove_own(Path::new(path), mark)?),
     }
+}
+
+fn is_of_link(op: &Op) -> bool {
+    matches!(op, Op::Link(_))
 }
 
 fn is_route(op: &Op) -> bool {

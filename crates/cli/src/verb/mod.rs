@@ -12,6 +12,7 @@ pub(crate) mod lab;
 pub(crate) mod link;
 pub(crate) mod logs;
 pub(crate) mod network;
+pub(crate) mod oci_hook;
 pub(crate) mod port;
 pub(crate) mod ps;
 pub(crate) mod publish;

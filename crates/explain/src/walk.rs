@@ -171,7 +171,7 @@ impl Walker<'_> {
         match statement {
             Statement::Match(of) => (matches(self.packet, self.table, of), None),
             // A set that is full takes no more, and the rule ends there.
-            Statement::Limit(_) | Statement::Update(_) => (Truth::Unknown, None),
+            Statement::Limit(_) | Statement::Chance { .. } | Statement::Update(_) => (Truth::Unknown, None),
             Statement::Verdict(verdict) => always(Act::Verdict(verdict.clone())),
             Statement::Reject(_) => always(Act::Verdict(Verdict::Drop)),
             Statement::Masquerade { .. } | Statement::Nat(_) | Statement::Redirect { .. } => {

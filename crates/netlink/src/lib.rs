@@ -12,6 +12,7 @@
 //! | [`rule`] | policy-routing rules | `fib_rules.h` |
 //! | [`netconf`] | changes of per-interface settings | `netconf.h` |
 //! | [`neighbour`] | ARP and NDP entries, bridge forwarding entries | `neighbour.h` |
+//! | [`qdisc`] | queueing disciplines | `pkt_sched.h` |
 //! | [`conntrack`] | connection tracking's entries | `nfnetlink_conntrack.h` |
 //! | [`socket_diag`] | sockets and their ports | `sock_diag.h`, `inet_diag.h` |
 //!
@@ -22,6 +23,7 @@ pub mod conntrack;
 pub mod link;
 pub mod neighbour;
 pub mod netconf;
+pub mod qdisc;
 pub mod route;
 pub mod rule;
 pub mod socket_diag;

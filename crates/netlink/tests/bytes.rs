@@ -9,6 +9,7 @@ use pontoon_netlink::link::{
     NewLink, Peer, SetLink,
 };
 use pontoon_netlink::neighbour::{DumpFdb, FdbEntry, GetFdb, Neighbour};
+use pontoon_netlink::qdisc::{DelQdisc, Discipline, GetQdisc, Handle, Parent, Qdisc, ReplaceQdisc};
 use pontoon_netlink::route::{DumpRoutes, GetRoute, NextHop, Route};
 use pontoon_netlink::rule::{Action, Mark, Rule};
 use pontoon_netlink::socket_diag::{DumpSockets, InetSocket, State, States};
@@ -70,6 +71,71 @@ fn settings_byte_by_byte() {
               0800 0100 01000000               # IPV4_DEVCONF_FORWARDING 1
     ");
     assert_eq!(encoded(|batch| set.encode(batch)), wanted);
+}
+
+/// As `tc qdisc replace dev va root handle 7074: tbf rate 10mbit burst 12500b limit 137500b` sends it, but for the table of
+/// the rate, for kernels before 3.8, and what belongs to it (`cell_log` and `cell_align`).
+#[test]
+#[cfg(target_endian = "little")]
+fn a_token_bucket_byte_by_byte() {
+    let discipline = Discipline::Tbf { rate: 1_250_000, burst: 12_500, limit: 137_500 };
+    let replace =
+        ReplaceQdisc { link: LinkIndex(3), parent: Parent::Root, handle: Handle(0x7074), discipline };
+    let wanted = hex("
+        60000000 2400 0505 01000000 00000000            # length 96, RTM_NEWQDISC, REQUEST|ACK|REPLACE|CREATE
+        00 00 0000 03000000 00007470 ffffffff 00000000  # struct tcmsg: link 3, handle 7074:, parent root
+        0800 0100 74626600                            # TCA_KIND tbf
+        3400 0280                                       # TCA_OPTIONS
+          2800 0100                                   # TCA_TBF_PARMS
+            00 01 0000 0000 0000 d0121300             # struct tc_ratespec: Ethernet, 1250000 bytes a second
+            00 00 0000 0000 0000 00000000             # no peak rate
+            1c190200 5a620200 00000000                # limit 137500, buffer 10 ms, mtu 0
+          0800 0600 d4300000                          # TCA_TBF_BURST 12500
+    ");
+    assert_eq!(encoded(|batch| replace.encode(batch)), wanted);
+    // More than 32 bits of bytes a second.
+    let discipline = Discipline::Tbf { rate: 1 << 33, burst: 1, limit: 1 };
+    let fast = encoded(|batch| ReplaceQdisc { discipline, ..replace }.encode(batch));
+    assert_eq!(fast.len(), wanted.len() + 12);
+    assert!(fast.ends_with(&hex("0c00 0400 0000000002000000 0800 0600 01000000")), "TCA_TBF_RATE64");
+}
+
+/// As `tc qdisc replace dev va parent 7074:1 handle 7075: netem delay 20ms 5ms limit 1000` sends it.
+#[test]
+#[cfg(target_endian = "little")]
+fn a_delay_byte_by_byte() {
+    let milliseconds = std::time::Duration::from_millis;
+    let discipline = Discipline::Netem { delay: milliseconds(20), jitter: milliseconds(5), limit: 1000 };
+    let parent = Parent::Inside(Handle(0x7074));
+    let replace = ReplaceQdisc { link: LinkIndex(3), parent, handle: Handle(0x7075), discipline };
+    let wanted = hex("
+        4c000000 2400 0505 01000000 00000000            # length 76, RTM_NEWQDISC, REQUEST|ACK|REPLACE|CREATE
+        00 00 0000 03000000 00007570 01007470 00000000  # struct tcmsg: link 3, handle 7075:, parent 7074:1
+        0a00 0100 6e6574656d00 0000                     # TCA_KIND netem
+        1c00 0200 b4c40400 e8030000 00000000 00000000 00000000 2d310100  # TCA_OPTIONS: struct tc_netem_qopt
+    ");
+    assert_eq!(encoded(|batch| replace.encode(batch)), wanted);
+}
+
+#[test]
+#[cfg(target_endian = "little")]
+fn a_queueing_discipline_is_asked_for_and_taken_away() {
+    let link = LinkIndex(3);
+    let delete = hex("
+        24000000 2500 0500 01000000 00000000            # length 36, RTM_DELQDISC, REQUEST|ACK
+        00 00 0000 03000000 00007470 ffffffff 00000000  # struct tcmsg
+    ");
+    assert_eq!(encoded(|batch| DelQdisc { link, handle: Handle(0x7074) }.encode(batch)), delete);
+    let get = hex("
+        24000000 2600 0d00 01000000 00000000            # length 36, RTM_GETQDISC, REQUEST|ACK|ECHO
+        00 00 0000 03000000 00000000 ffffffff 00000000  # struct tcmsg
+    ");
+    assert_eq!(encoded(|batch| GetQdisc { link }.encode(batch)), get);
+    let told = hex("00 00 0000 03000000 00007470 ffffffff 02000000  0800 0100 74626600");
+    let known = Qdisc { link, handle: Handle(0x7074), kind: "tbf".to_owned() };
+    assert_eq!(Qdisc::decode(&told), Some(known));
+    assert_eq!(Qdisc::decode(&told[..20]), None);
+    assert_eq!(Qdisc::decode(&told[..19]), None);
 }
 
 #[test]

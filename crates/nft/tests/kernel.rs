@@ -77,6 +77,12 @@ fn objects() -> Vec<Command> {
             chain: chain("c", base(ChainKind::Filter, Hook::Forward, -200)),
         },
     ];
+    let mut leaving = base(ChainKind::Filter, Hook::Egress, 0);
+    leaving.iter_mut().for_each(|base| base.device = Some("lo".into()));
+    commands.extend([
+        Command::AddTable { table: table(Family::Netdev), comment: None },
+        Command::AddChain { table: table(Family::Netdev), chain: chain("leaving", leaving) },
+    ]);
     let mut dropping = chain("fw", base(ChainKind::Filter, Hook::Forward, 5));
     dropping.comment = Some("through the host".into());
     if let Some(base) = &mut dropping.base {
@@ -453,6 +459,7 @@ fn actions() -> Vec<(&'static str, Rule, &'static str)> {
             one(limit(10_240, LimitUnit::Second, 0, LimitKind::Bytes, false)),
             "limit rate 10 kbytes/second",
         ),
+        ("c", one(Statement::Chance { of: 1000, below: 15 }), "numgen random mod 1000 < 15"),
         ("c", set(MarkTarget::Ct, MarkSource::Value(5)), "ct mark set 0x00000005"),
         ("c", set(MarkTarget::Meta, MarkSource::Value(6)), "meta mark set 0x00000006"),
         ("c", set(MarkTarget::Meta, of_marks), "meta mark set ip saddr map @marks"),

@@ -52,6 +52,13 @@ pub enum Statement {
     },
     /// Goes on only as often as this.
     Limit(Limit),
+    /// Goes on only with a probability: `numgen random mod OF < BELOW`.
+    Chance {
+        /// Random numbers are less than this.
+        of: u32,
+        /// It goes on with those that are less than this.
+        below: u32,
+    },
     /// Sets the packet's or the connection's mark.
     SetMark {
         /// Whose mark.

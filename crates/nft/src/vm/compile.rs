@@ -225,6 +225,11 @@ impl Compiler {
                 self.emit(Insn::Log { prefix: prefix.clone(), level: *level });
             }
             Statement::Limit(limit) => self.emit(Insn::Limit(*limit)),
+            Statement::Chance { of, below } => {
+                self.emit(Insn::Random { slot: 0, of: *of });
+                self.emit(Insn::ToNetworkOrder { slot: 0 });
+                self.emit(Insn::Cmp { slot: 0, op: CmpOp::Lt, data: below.to_be_bytes().to_vec() });
+            }
             Statement::SetMark { target, source } => self.set_mark(*target, source, statement)?,
             Statement::Update(update) => self.update(update, statement)?,
             Statement::Notrack => self.emit(Insn::Notrack),

@@ -73,6 +73,15 @@ fn next(insns: &[Insn], context: &Context) -> Option<(Statement, usize)> {
     match insns {
         [Insn::Load { .. }, ..] => from_loads(insns, context),
         [Insn::Immediate { .. }, ..] => from_immediates(insns),
+        [
+            Insn::Random { slot: 0, of },
+            Insn::ToNetworkOrder { slot: 0 },
+            Insn::Cmp { slot: 0, op: CmpOp::Lt, data },
+            ..,
+        ] => {
+            let below = u32::from_be_bytes(data.as_slice().try_into().ok()?);
+            Some((Statement::Chance { of: *of, below }, 3))
+        }
         _ => None,
     }
 }
@@ -183,7 +192,7 @@ fn equality(op: CmpOp) -> Option<Op> {
     match op {
         CmpOp::Eq => Some(Op::Eq),
         CmpOp::Neq => Some(Op::Ne),
-        CmpOp::Lte | CmpOp::Gte => None,
+        CmpOp::Lt | CmpOp::Lte | CmpOp::Gte => None,
     }
 }
 

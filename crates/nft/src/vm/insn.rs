@@ -148,6 +148,19 @@ pub enum Insn {
     },
     /// Limits a rate.
     Limit(Limit),
+    /// Puts a random number, in the host's byte order, into a register. Source: `enum nft_ng_attributes`.
+    Random {
+        /// The register.
+        slot: Slot,
+        /// The number is less than this.
+        of: u32,
+    },
+    /// Turns a number of 32 bits from the host's byte order into the network's, in which comparisons have their order.
+    /// Source: `enum nft_byteorder_attributes`.
+    ToNetworkOrder {
+        /// The register, both source and destination.
+        slot: Slot,
+    },
     /// Keeps connection tracking off.
     Notrack,
     /// Something else.
@@ -166,6 +179,8 @@ pub enum CmpOp {
     Eq,
     /// Not equal.
     Neq,
+    /// Less.
+    Lt,
     /// Less or equal.
     Lte,
     /// Greater or equal.

@@ -122,6 +122,8 @@ fn name(insn: &Insn) -> &str {
         Insn::Reject { .. } => "reject",
         Insn::Log { .. } => "log",
         Insn::Limit(_) => "limit",
+        Insn::Random { .. } => "numgen",
+        Insn::ToNetworkOrder { .. } => "byteorder",
         Insn::Notrack => "notrack",
         Insn::Unknown { name, .. } => name,
     }
@@ -208,6 +210,19 @@ fn write_data(body: &mut Body<'_>, insn: &Insn, own: &OwnSets<'_>) {
             }
         }
         Insn::Limit(limit) => write_limit(body, limit),
+        Insn::Random { slot, of } => {
+            body.u32_be(1, register(*slot));
+            body.u32_be(2, *of);
+            body.u32_be(3, RANDOM);
+            body.u32_be(4, 0);
+        }
+        Insn::ToNetworkOrder { slot } => {
+            body.u32_be(1, register(*slot));
+            body.u32_be(2, register(*slot));
+            body.u32_be(3, TO_NETWORK);
+            body.u32_be(4, NUMBER_LEN);
+            body.u32_be(5, NUMBER_LEN);
+        }
         Insn::Notrack => {}
         Insn::Unknown { bytes, .. } => body.raw(bytes),
     }
@@ -346,7 +361,13 @@ const LEVELS: [LogLevel; 8] = [
     LogLevel::Debug,
 ];
 const SET_OPS: [SetOp; 3] = [SetOp::Add, SetOp::Update, SetOp::Delete];
-const CMP_OPS: [CmpOp; 4] = [CmpOp::Eq, CmpOp::Neq, CmpOp::Lte, CmpOp::Gte];
+const CMP_OPS: [CmpOp; 5] = [CmpOp::Eq, CmpOp::Neq, CmpOp::Lt, CmpOp::Lte, CmpOp::Gte];
+/// `NFT_NG_RANDOM`
+const RANDOM: u32 = 1;
+/// `NFT_BYTEORDER_HTON`
+const TO_NETWORK: u32 = 1;
+/// The length of a number that changes its byte order, in bytes.
+const NUMBER_LEN: u32 = 4;
 const BASES: [PayloadBase; 3] = [PayloadBase::Link, PayloadBase::Network, PayloadBase::Transport];
 
 const fn unit_seconds(unit: LimitUnit) -> u64 {
@@ -387,6 +408,7 @@ const fn cmp_number(op: CmpOp) -> u32 {
     match op {
         CmpOp::Eq => 0,
         CmpOp::Neq => 1,
+        CmpOp::Lt => 2,
         CmpOp::Lte => 3,
         CmpOp::Gte => 5,
     }
@@ -489,6 +511,8 @@ fn known(name: &str, fields: &Fields<'_>) -> Option<Insn> {
         }
         "log" => read_log(fields)?,
         "limit" => read_limit(fields)?,
+        "numgen" => read_random(fields)?,
+        "byteorder" => read_to_network_order(fields)?,
         "notrack" => Insn::Notrack,
         _ => return None,
     })
@@ -618,6 +642,18 @@ fn read_log(fields: &Fields<'_>) -> Option<Insn> {
     };
     // The kernel gives its default, which is nft's, to a rule that does not say.
     Some(Insn::Log { prefix, level: level.filter(|level| *level != LogLevel::Warn) })
+}
+
+fn read_random(fields: &Fields<'_>) -> Option<Insn> {
+    // One number after the other, and what is added to them, have no statement here.
+    let plain = fields.u32(3)? == RANDOM && fields.u32(4).unwrap_or(0) == 0;
+    plain.then_some(Insn::Random { slot: fields.slot(1)?, of: fields.u32(2)? })
+}
+
+fn read_to_network_order(fields: &Fields<'_>) -> Option<Insn> {
+    let (from, slot) = (fields.slot(1)?, fields.slot(2)?);
+    let numbers = [fields.u32(4)?, fields.u32(5)?] == [NUMBER_LEN; 2];
+    (from == slot && fields.u32(3)? == TO_NETWORK && numbers).then_some(Insn::ToNetworkOrder { slot })
 }
 
 fn read_limit(fields: &Fields<'_>) -> Option<Insn> {

@@ -49,6 +49,7 @@ pub(super) fn show_statement(
             }
         }
         Statement::Limit(limit) => write!(out, "{limit}"),
+        Statement::Chance { of, below } => write!(out, "numgen random mod {of} < {below}"),
         Statement::SetMark { target, source } => show_set_mark(out, *target, source, detail),
         Statement::Update(update) => show_update(out, update, detail),
         Statement::Notrack => out.write_str("notrack"),

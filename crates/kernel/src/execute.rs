@@ -5,9 +5,11 @@
 //! request; so an attach is four round trips.
 
 mod guest;
+mod impair;
 mod link;
 mod net;
 
+pub use impair::{foreign, is_ours};
 pub use link::carries;
 
 use std::collections::BTreeMap;
@@ -57,6 +59,24 @@ pub enum Refusal {
     /// A link that a step needs is not there.
     #[error("there is no link `{0}`")]
     NoLink(String),
+    /// Somebody else has put a queueing discipline at a link.
+    #[error("`{link}` has a queueing discipline of somebody else's: {kind} {handle:x}:")]
+    ForeignQdisc {
+        /// The link.
+        link: String,
+        /// Its kind.
+        kind: String,
+        /// Its number.
+        handle: u16,
+    },
+    /// The kernel was built without something.
+    #[error("this kernel cannot {what}: it has no {module}")]
+    Lacking {
+        /// What it is for.
+        what: &'static str,
+        /// The module's name, or that of the option that it was built without.
+        module: &'static str,
+    },
 }
 
 impl Diagnose for Refusal {
@@ -69,6 +89,8 @@ impl Diagnose for Refusal {
             Self::File(error) => error.code(),
             Self::Gone(_) => "namespace-gone",
             Self::NoLink(_) => "link-gone",
+            Self::ForeignQdisc { .. } => "foreign-qdisc",
+            Self::Lacking { .. } => "kernel-lacks-module",
         }
     }
 
@@ -84,6 +106,15 @@ impl Diagnose for Refusal {
             }
             Self::NoLink(_) => {
                 Some("somebody deleted it: `pontoon network rm` the network and create it again".into())
+            }
+            Self::ForeignQdisc { link, .. } => Some(format!(
+                "whoever put it there may want it: `tc qdisc delete dev {link} root` takes it away"
+            )),
+            Self::Lacking { module, .. } if module.starts_with("CONFIG") => {
+                Some(format!("it takes a kernel that was built with {module}, Linux 5.16 or later"))
+            }
+            Self::Lacking { module, .. } => {
+                Some(format!("`modprobe {module}` loads it, where the kernel was built with it"))
             }
         }
     }
@@ -117,6 +148,8 @@ impl Diagnose for ExecuteError {
 struct Inside {
     netns: Netns,
     socket: Socket,
+    /// The socket for nftables there, once it was needed.
+    nft: Option<Socket>,
     /// Whether it was found by its place, and can be found again.
     found: bool,
 }
@@ -198,7 +231,7 @@ impl Executor {
             return Ok(());
         }
         let socket = netns.enter(|| Socket::open(Protocol::Route))??;
-        self.inside.insert(netns.id(), Inside { netns, socket, found: false });
+        self.inside.insert(netns.id(), Inside { netns, socket, nft: None, found: false });
         Ok(())
     }
 
@@ -373,6 +406,7 @@ impl Executor {
             Op::Neighbour(NeighbourOp::Announce { netns, link, address, mac }) => {
                 self.announce(netns, link.as_str(), *address, *mac).map_err(at)
             }
+            Op::Impair(op) => self.impair(op).map_err(at),
             Op::Nft(op) => self.nft(op).map_err(at),
             Op::Conntrack(op) => self.conntrack(op).map_err(at),
             Op::Sysctl(op) => self.sysctl(op).map_err(at),

@@ -20,6 +20,7 @@ pub mod netns;
 pub mod nftables;
 pub mod port;
 pub mod process;
+pub mod qdisc;
 pub mod random;
 pub mod route;
 pub mod rule;

@@ -65,6 +65,27 @@ impl Endpoint {
     }
 }
 
+/// An interface by what it is an end of: an endpoint, whose end in the sandbox is meant, or a cable.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+pub struct Plug {
+    /// The endpoint or cable.
+    pub of: EndpointId,
+    /// Which of a cable's ends; 0 for an endpoint.
+    pub end: u8,
+}
+
+impl Plug {
+    /// An endpoint's interface.
+    pub fn endpoint(id: EndpointId) -> Self {
+        Self { of: id, end: 0 }
+    }
+
+    /// An end of a cable: 0 or 1.
+    pub fn cable(id: EndpointId, end: usize) -> Self {
+        Self { of: id, end: u8::from(end != 0) }
+    }
+}
+
 /// One end of a cable.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct CableEnd {

@@ -5,11 +5,12 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use pontoon_nft::syntax::{Rule, TableRef};
+use pontoon_nft::syntax::{Command, Rule, TableRef};
 
 use crate::mac::Mac;
 use crate::name::IfName;
@@ -289,6 +290,87 @@ pub enum RouteOp {
     },
 }
 
+/// A token bucket: what leaves a link is no more than this.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bucket {
+    /// Bits a second.
+    pub rate: u64,
+    /// How many bytes may be sent at once.
+    pub burst: u32,
+    /// How many bytes may wait.
+    pub limit: u32,
+}
+
+/// A queue in which packets wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wait {
+    /// How long.
+    pub delay: Duration,
+    /// How much longer or shorter at random.
+    pub jitter: Duration,
+    /// How many packets may wait.
+    pub limit: u32,
+}
+
+/// What the queueing disciplines of ours at a link do: nothing, where there are none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Shape {
+    /// `tbf`
+    pub bucket: Option<Bucket>,
+    /// `netem`
+    pub wait: Option<Wait>,
+}
+
+/// Queueing disciplines are ours by their handles, which no other program gives: see [`Shape::root_handle`].
+const HANDLE: u16 = u16::from_be_bytes(*b"pt");
+
+impl Shape {
+    /// The handles that the disciplines at a link have if they are ours: the first is `7074:`, in ASCII `pt`.
+    ///
+    /// Each kind of shape has its own: what is there is changed in place where it is of the same kind, and otherwise
+    /// taken the place of, both in one request.
+    pub const HANDLES: [u16; 3] = [HANDLE, HANDLE + 1, HANDLE + 2];
+    /// The handle of the discipline inside the other, where there are both.
+    pub const INNER_HANDLE: u16 = HANDLE + 3;
+
+    /// The handle of the discipline at the link; none where there is none.
+    pub fn root_handle(&self) -> Option<u16> {
+        match (self.bucket, self.wait) {
+            (None, None) => None,
+            (Some(_), None) => Some(Self::HANDLES[0]),
+            (None, Some(_)) => Some(Self::HANDLES[1]),
+            (Some(_), Some(_)) => Some(Self::HANDLES[2]),
+        }
+    }
+}
+
+/// Impairments of a link.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ImpairOp {
+    /// Puts our queueing disciplines at a link, or takes them away. Somebody else's are left, and it fails.
+    Shape {
+        /// Where.
+        netns: Netns,
+        /// The link.
+        link: IfName,
+        /// What they are to do.
+        now: Shape,
+        /// What they do.
+        before: Shape,
+    },
+    /// One nftables transaction in a table that is about one link.
+    Rules {
+        /// Where.
+        netns: Netns,
+        /// The link.
+        link: IfName,
+        /// The commands.
+        now: Vec<Command>,
+        /// The commands that make it as it is.
+        before: Vec<Command>,
+    },
+}
+
 /// Neighbours.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NeighbourOp {
@@ -340,7 +422,7 @@ pub enum NeighbourOp {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NftOp {
     /// The commands.
-    pub commands: Vec<pontoon_nft::syntax::Command>,
+    pub commands: Vec<Command>,
 }
 
 /// Flows that connection tracking knows: packets that go between two ports, and their answers.
@@ -500,6 +582,8 @@ pub enum Op {
     Route(RouteOp),
     /// Of a neighbour.
     Neighbour(NeighbourOp),
+    /// Of how packets leave a link.
+    Impair(ImpairOp),
     /// Of the nftables ruleset.
     Nft(NftOp),
     /// Of connection tracking.
@@ -556,6 +640,7 @@ into_op!(
     Address: AddressOp,
     Route: RouteOp,
     Neighbour: NeighbourOp,
+    Impair: ImpairOp,
     Nft: NftOp,
     Conntrack: ConntrackOp,
     Sysctl: SysctlOp,

@@ -1,14 +1,15 @@
-//! Plans as the commands that a person would have typed: `ip`, `bridge`, `nft`, `conntrack`, `sysctl` and the
+//! Plans as the commands that a person would have typed: `ip`, `bridge`, `tc`, `nft`, `conntrack`, `sysctl` and the
 //! shell's own.
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+use pontoon_model::impairment::{Delay, Rate};
 use pontoon_model::network::NAMES;
 use pontoon_model::op::{
-    AddressOp, ConntrackOp, FileOp, Flow, LinkMark, LinkMending, LinkOp, LinkSettings, NeighbourOp, Netns,
-    NetnsOp, NetnsPlace, NftOp, Op, RouteOp, SysctlOp, VethPeer,
+    AddressOp, Bucket, ConntrackOp, FileOp, Flow, ImpairOp, LinkMark, LinkMending, LinkOp, LinkSettings,
+    NeighbourOp, Netns, NetnsOp, NetnsPlace, NftOp, Op, RouteOp, Shape, SysctlOp, VethPeer, Wait,
 };
 use pontoon_model::{IfName, Mac};
 use pontoon_nft::syntax::{Command, shell_command};
@@ -38,6 +39,7 @@ pub fn commands(op: &Op) -> Vec<String> {
         Op::Address(op) => vec![address(op)],
         Op::Route(op) => vec![route(op)],
         Op::Neighbour(op) => vec![neighbour(op)],
+        Op::Impair(op) => impair(op),
         Op::Nft(op) => nft(op),
         Op::Conntrack(ConntrackOp::Forget { flows }) => flows.iter().flat_map(forget).collect(),
         Op::Sysctl(op) => vec![sysctl(op)],
@@ -286,7 +288,48 @@ fn neighbour(op: &NeighbourOp) -> String {
 }
 
 fn nft(op: &NftOp) -> Vec<String> {
-    op.commands.iter().flat_map(deletion).map(|command| shell_command(&command)).collect()
+    transaction(&op.commands)
+}
+
+fn transaction(commands: &[Command]) -> Vec<String> {
+    commands.iter().flat_map(deletion).map(|command| shell_command(&command)).collect()
+}
+
+fn impair(op: &ImpairOp) -> Vec<String> {
+    match op {
+        ImpairOp::Shape { netns, link, now, before } => shape(netns, link, now, before),
+        ImpairOp::Rules { netns, now, .. } => {
+            transaction(now).iter().map(|command| within(netns, command)).collect()
+        }
+    }
+}
+
+fn shape(netns: &Netns, link: &IfName, now: &Shape, before: &Shape) -> Vec<String> {
+    let device = quote(link.as_str());
+    let Some(handle) = now.root_handle() else {
+        let gone =
+            before.root_handle().map(|handle| format!("qdisc delete dev {device} root handle {handle:x}:"));
+        return gone.iter().map(|rest| tc(netns, rest)).collect();
+    };
+    let bucket = now.bucket.map(|Bucket { rate, burst, limit }| {
+        format!("tbf rate {} burst {burst}b limit {limit}b", Rate(rate))
+    });
+    let wait = now.wait.map(|Wait { delay, jitter, limit }| {
+        let jitter = if jitter.is_zero() { String::new() } else { format!(" {}", Delay(jitter)) };
+        format!("netem delay {}{jitter} limit {limit}", Delay(delay))
+    });
+    let root = format!("root handle {handle:x}:");
+    let inside = format!("parent {handle:x}:1 handle {:x}:", Shape::INNER_HANDLE);
+    let places = [root, inside].into_iter().zip(bucket.into_iter().chain(wait));
+    places.map(|(place, what)| tc(netns, &format!("qdisc replace dev {device} {place} {what}"))).collect()
+}
+
+/// `tc`, in the namespace.
+fn tc(netns: &Netns, rest: &str) -> String {
+    match netns {
+        Netns::Other { place: NetnsPlace::Named(name), .. } => format!("tc -n {} {rest}", quote(name)),
+        netns => within(netns, &format!("tc {rest}")),
+    }
 }
 
 /// `destroy` is content when the object is not there, but nft before 1.0.7 does not know the word; a person who types

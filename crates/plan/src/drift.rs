@@ -244,6 +244,8 @@ pub struct Desired<'a> {
     pub published: &'a [(String, Published<'a>)],
     /// Cables.
     pub cables: &'a [Laid<'a>],
+    /// What was asked for of their interfaces beside: impairments, as the steps that make them.
+    pub more: &'a [Plan],
     /// Switches of the host that were changed, and what they were before.
     pub switched: &'a BTreeMap<String, String>,
     /// What somebody is working at.

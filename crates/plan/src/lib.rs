@@ -11,6 +11,7 @@ pub mod drift;
 pub mod endpoint;
 pub mod guard;
 pub mod guest;
+pub mod impair;
 pub mod instance;
 pub mod ipam;
 pub mod network;

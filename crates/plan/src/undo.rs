@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
-use pontoon_model::op::{AddressOp, FileOp, LinkOp, NeighbourOp, Netns, NetnsOp, NftOp, Op, RouteOp};
+use pontoon_model::op::{
+    AddressOp, FileOp, ImpairOp, LinkOp, NeighbourOp, Netns, NetnsOp, NftOp, Op, RouteOp,
+};
 use pontoon_model::{IfName, Step};
 use pontoon_nft::syntax::Command;
 
@@ -57,6 +59,7 @@ fn goes_along(op: &Op, made: &BTreeSet<(&Netns, &IfName)>) -> bool {
     match op {
         Op::Address(AddressOp::Add { netns, link, .. })
         | Op::Neighbour(NeighbourOp::Set { netns, link, .. })
+        | Op::Impair(ImpairOp::Shape { netns, link, .. })
         | Op::Route(
             RouteOp::Default { netns, link, previous: None, .. }
             | RouteOp::Names { netns, link, previous: None, .. },
@@ -84,6 +87,7 @@ fn opposite(op: &Op) -> Option<Op> {
         Op::Neighbour(NeighbourOp::Set { netns, link, address, .. }) => {
             Some(NeighbourOp::Delete { netns: netns.clone(), link: link.clone(), address: *address }.into())
         }
+        Op::Impair(op) => Some(impair(op).into()),
         Op::Nft(NftOp { commands }) => nft(commands).map(Op::Nft),
         Op::Netns(NetnsOp::Add { name, id }) => Some(NetnsOp::Delete { name: name.clone(), id: *id }.into()),
         Op::File(FileOp::Write { path, contents }) => {
@@ -138,6 +142,17 @@ fn route(
             RouteOp::Default { netns: netns.clone(), via: *via, link: link.clone(), previous: None }
         }
         None => RouteOp::DeleteDefault { netns: netns.clone(), via: *via, link: link.clone() },
+    }
+}
+
+fn impair(op: &ImpairOp) -> ImpairOp {
+    match op.clone() {
+        ImpairOp::Shape { netns, link, now, before } => {
+            ImpairOp::Shape { netns, link, now: before, before: now }
+        }
+        ImpairOp::Rules { netns, link, now, before } => {
+            ImpairOp::Rules { netns, link, now: before, before: now }
+        }
     }
 }
 

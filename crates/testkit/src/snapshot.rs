@@ -15,7 +15,8 @@ pub struct Snapshot(BTreeMap<String, String>);
 
 /// Timers, lifetimes, counters and whether a link has carrier: they change by themselves, or with another link. So
 /// does what a bridge takes over from its first port and keeps when that is gone.
-const VOLATILE: [&str; 11] = [
+const VOLATILE: [&str; 12] = [
+    "refcnt",
     "tso_max_size",
     "operstate",
     "hello_timer",
@@ -35,7 +36,7 @@ const CARRIER: [&str; 4] = ["LOWER_UP", "NO-CARRIER", "linkdown", "dead"];
 /// What iproute2 knows: the section's name, the command.
 ///
 /// Of neighbours and of the FDB only what is permanent: the rest is learned and forgotten by itself.
-const COMMANDS: [(&str, &str); 10] = [
+const COMMANDS: [(&str, &str); 11] = [
     ("links", "ip -j -d link"),
     ("addresses", "ip -j address"),
     ("routes IPv4", "ip -j -4 route show table all"),
@@ -45,6 +46,7 @@ const COMMANDS: [(&str, &str); 10] = [
     ("neighbours", "ip -j neighbour show nud permanent"),
     ("fdb", "bridge -j fdb show state permanent 2>/dev/null || bridge -j fdb"),
     ("vlans", "bridge -j vlan"),
+    ("queueing disciplines", "tc -j qdisc"),
     ("next hops", "ip -j nexthop"),
 ];
 
@@ -63,12 +65,12 @@ const SYSCTLS: [&str; 7] = [
 const VOLATILE_SYSCTLS: [&str; 2] = ["stable_secret", "nf_conntrack_count"];
 
 impl Host {
-    /// The state of this host: links, addresses, routes, rules, permanent neighbours, bridge FDB, nftables,
+    /// The state of this host: links, addresses, routes, rules, permanent neighbours, bridge FDB, queueing disciplines, nftables,
     /// kernel parameters, names of namespaces, mounts, files of `/run/pontoon` and of `/etc`.
     ///
     /// # Panics
     ///
-    /// When `ip`, `bridge` or `nft` is not installed.
+    /// When `ip`, `bridge`, `tc` or `nft` is not installed.
     #[track_caller]
     pub fn snapshot(&self) -> Snapshot {
         self.snapshot_of("host")
@@ -81,7 +83,7 @@ impl Host {
     /// As [`Host::snapshot`].
     #[track_caller]
     pub fn snapshot_of(&self, place: &str) -> Snapshot {
-        for tool in ["ip", "bridge", "nft"] {
+        for tool in ["ip", "bridge", "tc", "nft"] {
             self.need(tool);
         }
         let mut sections = BTreeMap::new();

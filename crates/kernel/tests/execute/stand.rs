@@ -43,7 +43,7 @@ pub(crate) struct Stand<'a> {
 
 impl<'a> Stand<'a> {
     pub(crate) fn new(host: &'a Host, way: Way) -> Self {
-        for tool in ["ip", "bridge", "nft", "sysctl", "nsenter"] {
+        for tool in ["ip", "bridge", "tc", "nft", "sysctl", "nsenter"] {
             host.need(tool);
         }
         let home = Netns::create().unwrap();

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use pontoon_model::op::{AddressOp, LinkOp, NeighbourOp, Netns, NftOp, Op, RouteOp, SysctlOp};
+use pontoon_model::op::{AddressOp, ImpairOp, LinkOp, NeighbourOp, Netns, NftOp, Op, RouteOp, SysctlOp};
 use pontoon_model::{IfName, Step};
 use pontoon_nft::syntax::{Command, Elements, Operand, TableRef};
 
@@ -77,7 +77,10 @@ pub(super) fn names(op: &Op) -> Vec<(&Netns, &IfName)> {
             NeighbourOp::Set { netns, link, .. }
             | NeighbourOp::Delete { netns, link, .. }
             | NeighbourOp::Announce { netns, link, .. },
-        ) => vec![(netns, link)],
+        )
+        | Op::Impair(ImpairOp::Shape { netns, link, .. } | ImpairOp::Rules { netns, link, .. }) => {
+            vec![(netns, link)]
+        }
         Op::Route(RouteOp::Loopback { link, .. } | RouteOp::Subnet { link, .. }) => {
             vec![(&Netns::Host, link)]
         }

@@ -138,8 +138,14 @@ impl<'a> Wanted<'a> {
 
     /// What should be in the tables of what is desired, and nothing else: a tenth of the work where there is much.
     pub fn of_rules(desired: &'a Desired<'a>, host: HostNow) -> Self {
-        let nothing =
-            Desired { networks: &[], segments: &[], endpoints: &[], cables: &[], ..desired.clone() };
+        let nothing = Desired {
+            networks: &[],
+            segments: &[],
+            endpoints: &[],
+            cables: &[],
+            more: &[],
+            ..desired.clone()
+        };
         let mut wanted = Wanted::of(&nothing, host).with(desired);
         let instance = desired.instance;
         if !desired.networks.is_empty() && !wanted.host.bridge_calls_ip6tables {
@@ -235,6 +241,8 @@ impl<'a> Wanted<'a> {
             let owner = Owner { container: Some(containers.join(" and ")), ..Owner::default() };
             self.take(&owner, cable::lay(instance, laid.cable, netns, names));
         }
+        // Of links that are known by now, whose they are is known too.
+        desired.more.iter().for_each(|plan| self.take(&Owner::default(), plan.clone()));
         for (sandbox, published) in desired.published {
             let landing = published.landings().next().map(|landing| of_network(landing.network));
             let owner = Owner { container: Some(sandbox.clone()), ..landing.unwrap_or_default() };

@@ -1,5 +1,7 @@
 //! Scenarios, each named for what a person does: what the golden scripts show and what is replayed in a kernel.
 
+use pontoon_model::Impairment;
+use pontoon_model::impairment::{Loss, Rate};
 use pontoon_model::observed::{BridgeFilter, HostSwitches};
 use pontoon_model::op::{Netns, NftOp};
 use pontoon_model::sandbox::NetnsId;
@@ -53,7 +55,7 @@ pub(crate) struct Case {
 }
 
 /// All of them.
-pub(crate) const CASES: [Case; 53] = [
+pub(crate) const CASES: [Case; 58] = [
     Case { name: "network-first", tell: network_first },
     Case { name: "network-ipv4", tell: network_ipv4 },
     Case { name: "network-dual-stack", tell: network_dual_stack },
@@ -102,6 +104,11 @@ pub(crate) const CASES: [Case; 53] = [
     Case { name: "publish-gateway-moves", tell: publish_gateway_moves },
     Case { name: "publish-running", tell: publish_running },
     Case { name: "publish-container-ends", tell: publish_container_ends },
+    Case { name: "impair-rate-and-loss", tell: impair_rate_and_loss },
+    Case { name: "impair-live", tell: impair_live },
+    Case { name: "impair-all-lost", tell: impair_all_lost },
+    Case { name: "impair-clear", tell: impair_clear },
+    Case { name: "impair-disconnect", tell: impair_disconnect },
     Case { name: "renumber-ipv4", tell: renumber_ipv4 },
     Case { name: "renumber-dual-stack", tell: renumber_dual_stack },
     Case { name: "renumber-second-network", tell: renumber_second_network },
@@ -493,6 +500,44 @@ fn given_web_and_db_on_blue(world: &mut World, ground: &Ground, story: &mut Stor
     for (name, fresh) in ["web", "db"].into_iter().zip(ground.fresh) {
         story.given(world.start(name, fresh, &[("blue", Joining::default())]));
     }
+}
+
+/// What leaves an interface, as it is typed after the flags.
+fn impairment(rate: &str, loss: &str) -> Impairment {
+    let rate = Some(rate.parse::<Rate>().unwrap().0);
+    Impairment { rate, loss: Some(loss.parse().unwrap()), ..Impairment::default() }
+}
+
+fn impair_rate_and_loss(world: &mut World, ground: &Ground, story: &mut Story) {
+    given_web_on_blue_beside_green(world, ground, story);
+    story.act("impair web --rate 10mbit --loss 1%", world.impair("web", "blue", impairment("10mbit", "1%")));
+}
+
+fn impair_live(world: &mut World, ground: &Ground, story: &mut Story) {
+    given_web_on_blue_beside_green(world, ground, story);
+    story.given(world.impair("web", "blue", impairment("10mbit", "1%")));
+    let now = impairment("1.5gbit", "0.05%");
+    story.act("impair web --rate 1.5gbit --loss 0.05%", world.impair("web", "blue", now));
+}
+
+fn impair_all_lost(world: &mut World, ground: &Ground, story: &mut Story) {
+    story.given(world.create(&Wanted::network("blue", &["172.18.0.0/16"])));
+    world.know("pid-4242", ground.pid.clone());
+    story.given(world.connect("pid-4242", "blue", &Joining::default()));
+    let now = Impairment { loss: Some(Loss::ALL), ..Impairment::default() };
+    story.act("impair pid:4242 --loss 100%", world.impair("pid-4242", "blue", now));
+}
+
+fn impair_clear(world: &mut World, ground: &Ground, story: &mut Story) {
+    given_web_on_blue_beside_green(world, ground, story);
+    story.given(world.impair("web", "blue", impairment("10mbit", "1%")));
+    story.act("impair web --clear", world.impair("web", "blue", Impairment::default()));
+}
+
+fn impair_disconnect(world: &mut World, ground: &Ground, story: &mut Story) {
+    given_web_on_blue_beside_green(world, ground, story);
+    story.given(world.impair("web", "blue", impairment("10mbit", "1%")));
+    story.act("network disconnect blue web", world.disconnect("web", "blue"));
 }
 
 /// What somebody else does to the rules.

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use pontoon_model::Network;
 use pontoon_model::observed::BridgeFilter;
 use pontoon_model::op::Netns;
 use pontoon_model::sandbox::NetnsId;
+use pontoon_model::{Impairment, Network};
+use pontoon_plan::Plan;
 use pontoon_plan::drift::{
     Attached, Busy, Code, Desired, Drift, HostNow, Laid, Observed, SeenRules, SeenWays, Wanted, find,
 };
 use pontoon_plan::endpoint::{DefaultRoutes, elect};
+use pontoon_plan::impair::{self, Impair};
 use pontoon_plan::publish::Published;
 use proptest::prelude::*;
 
@@ -148,6 +150,7 @@ fn found(world: &World, host: &Host, busy: &Busy) -> Vec<Drift> {
         endpoints: &endpoints,
         published: &published,
         cables: &cables,
+        more: &impairments(world),
         switched: &BTreeMap::new(),
         busy,
     };
@@ -158,6 +161,25 @@ fn found(world: &World, host: &Host, busy: &Busy) -> Vec<Drift> {
     let of_rules = find(&Wanted::of_rules(&desired, HostNow::default()), &rules);
     assert_eq!(of_rules, find(&wanted, &rules));
     found
+}
+
+/// The steps that impair all that is impaired.
+fn impairments(world: &World) -> Vec<Plan> {
+    let of = |endpoint: &pontoon_model::Endpoint| {
+        let now = *world.impaired.get(&endpoint.id)?;
+        let (name, container) = world.containers.iter().find(|(_, one)| one.id == endpoint.sandbox)?;
+        let network = world.networks.values().find(|network| network.id == endpoint.network)?;
+        Some(impair::change(&Impair {
+            instance: &world.instance,
+            netns: &container.netns,
+            link: &endpoint.ifname,
+            mtu: network.bridge.mtu,
+            whose: name,
+            before: Impairment::default(),
+            now,
+        }))
+    };
+    world.endpoints.iter().filter_map(of).collect()
 }
 
 fn seen(wanted: &Wanted<'_>, world: &World, host: &Host) -> Observed {

@@ -6,9 +6,10 @@ mod nft;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
-use pontoon_model::op::{FileOp, Netns, NetnsOp, NetnsPlace, Op, RouteOp, SysctlOp};
+use pontoon_model::op::{FileOp, ImpairOp, Netns, NetnsOp, NetnsPlace, Op, RouteOp, SysctlOp};
 use pontoon_model::sandbox::NetnsId;
 use pontoon_model::{IfName, Step};
+use pontoon_nft::syntax::Command;
 
 pub(crate) use link::{Kind, Link};
 use nft::Table;
@@ -31,6 +32,8 @@ pub(crate) struct Space {
     pub(crate) links: BTreeMap<String, Link>,
     /// Router and link of the default route, by whether it is IPv4's.
     pub(crate) routes: BTreeMap<bool, (IpAddr, String)>,
+    /// What nftables does where packets leave: by table, the commands that made it.
+    pub(crate) leaving: BTreeMap<String, Vec<Command>>,
     /// Settings that belong to no link.
     pub(crate) sysctls: BTreeMap<String, String>,
 }
@@ -129,6 +132,7 @@ impl Host {
             Op::Address(op) => self.address(op),
             Op::Route(op) => self.route(op),
             Op::Neighbour(op) => self.neighbour(op),
+            Op::Impair(op) => self.impair(op),
             Op::Nft(op) => self.nft(op),
             // It tracks no connections.
             Op::Conntrack(_) => Ok(()),
@@ -145,6 +149,30 @@ impl Host {
     /// The namespace, while it is there.
     fn space(&mut self, netns: &Netns) -> Result<&mut Space, Refusal> {
         self.spaces.get_mut(&id_of(netns)).ok_or(Refusal::Gone)
+    }
+
+    fn impair(&mut self, op: &ImpairOp) -> Result<(), Refusal> {
+        match op {
+            ImpairOp::Shape { netns, link, now, .. } => {
+                let found = self.space(netns)?.links.get_mut(link.as_str());
+                found.ok_or_else(|| Refusal::NoLink(link.to_string()))?.shape = *now;
+            }
+            ImpairOp::Rules { netns, link, now, .. } => {
+                let space = self.space(netns)?;
+                match now.as_slice() {
+                    [Command::DestroyTable { table }] => drop(space.leaving.remove(&table.name)),
+                    // The hook is at a link.
+                    _ if !space.links.contains_key(link.as_str()) => {
+                        return Err(Refusal::NoLink(link.to_string()));
+                    }
+                    [Command::AddTable { table, .. }, ..] => {
+                        space.leaving.insert(table.name.clone(), now.clone());
+                    }
+                    other => unreachable!("{other:?}"),
+                }
+            }
+        }
+        Ok(())
     }
 
     fn route(&mut self, op: &RouteOp) -> Result<(), Refusal> {

@@ -1,8 +1,11 @@
 //! Random histories: what several people do to several networks and containers, in any order.
 
-use pontoon_model::Network;
+use std::time::Duration;
+
+use pontoon_model::impairment::Loss;
 use pontoon_model::op::{Netns, NetnsPlace};
 use pontoon_model::sandbox::NetnsId;
+use pontoon_model::{Impairment, Network};
 use pontoon_plan::Plan;
 use proptest::prelude::*;
 
@@ -37,6 +40,8 @@ pub(crate) enum Action {
     },
     Publish(usize, usize),
     Unpublish(usize),
+    /// What leaves a container on a network: a rate, a delay, a loss.
+    Impair(usize, usize, [bool; 3]),
     Disconnect {
         container: usize,
         network: usize,
@@ -176,6 +181,20 @@ impl Stage {
                 } else {
                     None
                 }
+            }
+            Action::Impair(container, network, parts) => {
+                let name = name_of(*container);
+                if !self.is_connected(name, *network) {
+                    return None;
+                }
+                let [rate, delay, loss] = *parts;
+                let now = Impairment {
+                    rate: rate.then_some(10_000_000),
+                    delay: delay.then_some(Duration::from_millis(20)),
+                    jitter: None,
+                    loss: loss.then_some(Loss::ALL),
+                };
+                made(self.world.impair(name, NETWORKS[*network], now))
             }
             Action::Publish(container, port) => {
                 let name = name_of(*container);
@@ -348,6 +367,8 @@ pub(crate) fn making() -> impl Strategy<Value = Action> {
             container, network, gw_priority, reused, sysctl, port, antispoof,
         }),
         2 => (container.clone(), 0..PORTS.len()).prop_map(|(container, port)| Action::Publish(container, port)),
+        2 => (container.clone(), 0..NETWORKS.len(), any::<[bool; 3]>())
+            .prop_map(|(container, network, parts)| Action::Impair(container, network, parts)),
         2 => (0..NETWORKS.len(), any::<[bool; 2]>(), 0..3_u8)
             .prop_map(|(network, families, to)| Action::Renumber(network, families, to)),
         1 => ([container.clone(), 0..KNOWN.len() + OURS.len() + 1], any::<bool>(), prop::option::of(1280..9000_u32))

@@ -12,11 +12,12 @@ use pontoon_model::option::{ANTISPOOF, BridgeOptions, EndpointOptions};
 use pontoon_model::publish::{HostPorts, PublishSpec};
 use pontoon_model::sandbox::NetnsId;
 use pontoon_model::{
-    Endpoint, EndpointId, IfName, Mac, Netns, Network, NetworkId, Publication, SandboxId, subnet,
+    Endpoint, EndpointId, IfName, Impairment, Mac, Netns, Network, NetworkId, Publication, SandboxId, subnet,
 };
 use pontoon_plan::endpoint::{
     Attach, DefaultRoutes, Detach, attach, detach, elect, elected, forget_neighbours,
 };
+use pontoon_plan::impair::{self, Impair};
 use pontoon_plan::network::Others;
 use pontoon_plan::publish::{self, Published};
 use pontoon_plan::renumber::Renumber;
@@ -103,6 +104,8 @@ pub(crate) struct World {
     pub(crate) containers: BTreeMap<String, Container>,
     pub(crate) endpoints: Vec<Endpoint>,
     pub(crate) cables: Vec<Cable>,
+    /// What leaves the interfaces of endpoints.
+    pub(crate) impaired: BTreeMap<EndpointId, Impairment>,
     /// More bridges of networks: network and number.
     pub(crate) segments: Vec<(String, u32)>,
     made: u8,
@@ -117,6 +120,7 @@ impl World {
             containers: BTreeMap::new(),
             endpoints: Vec::new(),
             cables: Vec::new(),
+            impaired: BTreeMap::new(),
             segments: Vec::new(),
             made: 0,
         }
@@ -396,14 +400,43 @@ impl World {
         let on = |endpoint: &Endpoint| endpoint.sandbox == sandbox && endpoint.network == network.id;
         let place = self.endpoints.iter().position(on).unwrap();
         let endpoint = self.endpoints.remove(place);
-        detach(&Detach {
+        let impaired = self.impaired.remove(&endpoint.id).unwrap_or_default();
+        let mut plan = detach(&Detach {
             instance: &self.instance,
             network,
             endpoint: &endpoint,
             sandbox: container,
-            netns: Some(netns),
+            netns: Some(netns.clone()),
             routes: (before, self.routes(&sandbox)),
             published: (earlier.published(container), self.published(container)),
+        });
+        plan.append(impair::forget(&Impair {
+            instance: &self.instance,
+            netns: &netns,
+            link: &endpoint.ifname,
+            mtu: network.bridge.mtu,
+            whose: container,
+            before: impaired,
+            now: Impairment::default(),
+        }));
+        plan
+    }
+
+    /// Impairs what leaves a container on a network.
+    pub(crate) fn impair(&mut self, container: &str, network: &str, now: Impairment) -> Plan {
+        let Container { netns, id: sandbox, .. } = &self.containers[container];
+        let network = &self.networks[network];
+        let on = |one: &&Endpoint| one.sandbox == *sandbox && one.network == network.id;
+        let endpoint = self.endpoints.iter().find(on).unwrap();
+        let before = self.impaired.insert(endpoint.id.clone(), now).unwrap_or_default();
+        impair::change(&Impair {
+            instance: &self.instance,
+            netns,
+            link: &endpoint.ifname,
+            mtu: network.bridge.mtu,
+            whose: container,
+            before,
+            now,
         })
     }
 

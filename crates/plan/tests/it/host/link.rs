@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use pontoon_model::op::{
-    AddressOp, DevConf, LinkMark, LinkMending, LinkOp, LinkSettings, NeighbourOp, Netns, VethPeer,
+    AddressOp, DevConf, LinkMark, LinkMending, LinkOp, LinkSettings, NeighbourOp, Netns, Shape, VethPeer,
 };
 use pontoon_model::sandbox::NetnsId;
 use pontoon_model::{IfName, Mac};
@@ -30,6 +30,8 @@ pub(crate) struct Link {
     pub(crate) alias: Option<String>,
     pub(crate) up: bool,
     pub(super) sysctls: BTreeMap<String, String>,
+    /// What its queueing disciplines do.
+    pub(super) shape: Shape,
     mtu: Option<u32>,
     master: Option<String>,
     isolated: bool,
@@ -55,6 +57,7 @@ impl Link {
             alias: None,
             up: false,
             sysctls: BTreeMap::new(),
+            shape: Shape::default(),
             mtu: None,
             master: None,
             isolated: false,

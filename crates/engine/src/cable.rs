@@ -18,7 +18,7 @@ use crate::journal::{Prepared, Preparing, random};
 use crate::recover::clean;
 use crate::resolve::{self, Target};
 use crate::time::now;
-use crate::{Engine, EngineError, Outcome};
+use crate::{Engine, EngineError, Outcome, impair};
 
 /// One end as it was asked for.
 #[derive(Debug, Clone)]
@@ -190,7 +190,8 @@ impl Engine {
                 let first = cable.ends[0].sandbox.as_ref().and_then(|id| sandboxes.get(id));
                 // The first end's namespace may no longer be found by its name; the other end is as good.
                 let reached = at.executor.reach(&first.map_or(Netns::Host, resolve::netns))?;
-                let (plan, what) = removal(&instance, &cable, usize::from(!reached), &sandboxes);
+                let (mut plan, what) = removal(&instance, &cable, usize::from(!reached), &sandboxes);
+                plan.append(impair::forget_cable(at.tx, &instance, &cable)?);
                 let subject = Subject::Cable(cable.id.clone());
                 Ok(Prepared { value: cable, plan, subject, recovery: Recovery::Finish, what })
             },

@@ -26,7 +26,7 @@ use crate::publish::{self, PortHost};
 use crate::recover::{clean, concerns};
 use crate::resolve::{self, Target};
 use crate::time::now;
-use crate::{Engine, EngineError, Mode, Outcome, guard, segment};
+use crate::{Engine, EngineError, Mode, Outcome, guard, impair, segment};
 
 /// What `network connect` was given.
 #[derive(Debug, Clone, Default)]
@@ -304,7 +304,11 @@ impl Engine {
                     routes: (before, after),
                     published: (former.published(ports, &host), known.published(ports, &host)),
                 };
-                let plan = pontoon_plan::endpoint::detach(&detach);
+                let mut plan = pontoon_plan::endpoint::detach(&detach);
+                if netns.is_some() {
+                    let interface = impair::interface_of(&endpoint, network, sandbox);
+                    plan.append(impair::forget(at.tx, &instance, &interface)?);
+                }
                 let (led, leads) = (&detach.published.0, &detach.published.1);
                 if leads.leads_nowhere() && !led.leads_nowhere() {
                     at.warnings.push(publish::waiting(sandbox));

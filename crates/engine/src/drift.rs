@@ -317,6 +317,7 @@ impl Engine {
         let (segments, endpoints) = (records.segments(), records.endpoints());
         let (published, cables) = (records.published(), records.cables());
         let instance = self.root.instance.clone();
+        let more = records.impairments(&instance);
         let desired = Desired {
             instance: &instance,
             networks: &records.networks,
@@ -324,6 +325,7 @@ impl Engine {
             endpoints: &endpoints,
             published: &published,
             cables: &cables,
+            more: &more,
             switched: &records.switched,
             busy: &records.busy,
         };

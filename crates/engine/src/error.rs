@@ -13,6 +13,7 @@ use pontoon_kernel::process::SpawnError;
 use pontoon_model::ContainerRef;
 use pontoon_model::config::ConfigError;
 use pontoon_model::diagnose::Diagnose;
+use pontoon_model::impairment::ImpairmentError;
 use pontoon_model::mac::MacError;
 use pontoon_model::name::NameError;
 use pontoon_model::option::OptionError;
@@ -179,6 +180,27 @@ pub enum EngineError {
         /// The other.
         second: String,
     },
+    /// No interface of ours is meant.
+    #[error("{}", no_interface(.container, .asked.as_deref()))]
+    NoInterface {
+        /// The container.
+        container: String,
+        /// Which was asked for.
+        asked: Option<String>,
+        /// Those that there are.
+        there: Vec<String>,
+    },
+    /// Several interfaces are meant.
+    #[error("`{container}` has {} interfaces: {}", .interfaces.len(), .interfaces.join(", "))]
+    WhichInterface {
+        /// The container.
+        container: String,
+        /// Its interfaces.
+        interfaces: Vec<String>,
+    },
+    /// An impairment is none.
+    #[error(transparent)]
+    Impairment(#[from] ImpairmentError),
     /// A default route was asked for where there is one.
     #[error("{0} already has a default route")]
     HasWayOut(String),
@@ -423,6 +445,8 @@ impl Diagnose for EngineError {
             Self::AlreadyConnected { .. } => "already-connected",
             Self::NotConnected { .. } => "not-connected",
             Self::NoCable { .. } => "no-such-cable",
+            Self::NoInterface { .. } => "no-such-interface",
+            Self::WhichInterface { .. } => "several-interfaces",
             Self::HasWayOut(_) => "default-route-exists",
             Self::Terminal(_) => "no-terminal",
             Self::Keeper(_) => "container-not-started",
@@ -497,6 +521,21 @@ impl Diagnose for EngineError {
                 ContainerRef::Podman(_) => "`podman` does that".into(),
                 _ => "its runtime does that".into(),
             }),
+            Self::ForeignEngine(name) => {
+                let engine = name.split(':').next().unwrap_or("docker");
+                Some(format!(
+                    "its process id does as well: pid:$({engine} inspect -f '{{{{.State.Pid}}}}' {})",
+                    name.split_once(':').map_or("NAME", |(_, name)| name)
+                ))
+            }
+            Self::NoInterface { there, .. } if there.is_empty() => Some(
+                "connect it to a network, or lay a cable to it: interfaces of others are left alone".into(),
+            ),
+            Self::NoInterface { there, .. } => Some(format!("it has {}", there.join(", "))),
+            Self::WhichInterface { container, interfaces } => {
+                let first = interfaces.first().map_or("IF", String::as_str);
+                Some(format!("name one, as in {container}:{first}, or its --network"))
+            }
             Self::HasWayOut(_) => {
                 Some("leave the gateway out, or take the other default route away first".into())
             }
@@ -533,6 +572,7 @@ impl EngineError {
             Self::Option(error) => error,
             Self::Name(error) => error,
             Self::Mac(error) => error,
+            Self::Impairment(error) => error,
             Self::Address(error) => error,
             Self::Ipam(error) => error,
             Self::Lease(error) => error,
@@ -550,6 +590,13 @@ impl EngineError {
             Self::Elsewhere(error) => error,
             _ => return None,
         })
+    }
+}
+
+fn no_interface(container: &str, asked: Option<&str>) -> String {
+    match asked {
+        Some(asked) => format!("`{container}` has no interface {asked} that is Pontoon's"),
+        None => format!("`{container}` has no interface that is Pontoon's"),
     }
 }
 

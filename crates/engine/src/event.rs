@@ -85,7 +85,7 @@ pub(crate) fn of_change(tx: &Tx<'_>, subject: &Subject, recovery: Recovery) -> R
         (Subject::Sandbox(id), Recovery::Undo) => told.started(id)?,
         (Subject::Sandbox(id), Recovery::Finish) => told.taken_away(id)?,
         (Subject::Renumber { network, .. }, Recovery::Finish) => told.network(network, Action::Renumber)?,
-        (Subject::Renumber { .. }, Recovery::Undo) | (Subject::Prune, _) => {}
+        (Subject::Renumber { .. }, Recovery::Undo) | (Subject::Interface(_) | Subject::Prune, _) => {}
     }
     Ok(told.news)
 }

@@ -161,7 +161,9 @@ fn notices(tx: &Tx<'_>, subject: &Subject) -> Result<Vec<Notice>, StoreError> {
             let named = tx.network(id)?.is_some_and(|network| network.has_names());
             return Ok(if named { vec![Notice::Network(id.clone())] } else { Vec::new() });
         }
-        Subject::Cable(_) | Subject::Ports { .. } | Subject::Prune => return Ok(Vec::new()),
+        Subject::Cable(_) | Subject::Interface(_) | Subject::Ports { .. } | Subject::Prune => {
+            return Ok(Vec::new());
+        }
     };
     for endpoint in tx.endpoints_of_sandbox(sandbox)? {
         if tx.network(&endpoint.network)?.is_some_and(|network| network.has_names()) {

@@ -44,7 +44,11 @@ impl Engine {
         // The table and its bridges are made and removed under this lock.
         let _guard = match seen.subject {
             Subject::Network(_) | Subject::Renumber { .. } | Subject::Prune => Some(self.store.exclusive()?),
-            Subject::Endpoint(_) | Subject::Sandbox(_) | Subject::Cable(_) | Subject::Ports { .. } => None,
+            Subject::Endpoint(_)
+            | Subject::Sandbox(_)
+            | Subject::Cable(_)
+            | Subject::Interface(_)
+            | Subject::Ports { .. } => None,
         };
         // Between reading it and having its lock, its owner may have finished.
         let still = self.store.read(|tx| tx.journal())?.into_iter().any(|(other, _)| other == id);
@@ -167,7 +171,7 @@ pub(crate) fn clean(tx: &Tx<'_>, subject: &Subject) -> Result<(), StoreError> {
             tx.pools_restart(network)?;
             tx.network_clear_removing(network)
         }
-        Subject::Prune => Ok(()),
+        Subject::Interface(_) | Subject::Prune => Ok(()),
     }
 }
 
@@ -185,6 +189,7 @@ pub(crate) fn concerns(subject: &Subject, endpoint: &Endpoint) -> bool {
         Subject::Sandbox(id) => *id == endpoint.sandbox,
         Subject::Network(_)
         | Subject::Cable(_)
+        | Subject::Interface(_)
         | Subject::Ports { .. }
         | Subject::Renumber { .. }
         | Subject::Prune => false,

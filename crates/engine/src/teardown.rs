@@ -18,7 +18,7 @@ use crate::journal::Owned;
 use crate::publish::PortHost;
 use crate::recover::forget_sandbox;
 use crate::time::now;
-use crate::{Engine, EngineError};
+use crate::{Engine, EngineError, impair};
 
 impl Engine {
     /// Notes that a container has ended and writes down what is left to do, as a plan in the journal that `owned`
@@ -169,6 +169,7 @@ fn teardown(instance: &pontoon_plan::Instance, tx: &Tx<'_>, sandbox: &Sandbox) -
         // By the other's end: this one's namespace is about to go.
         let other = usize::from(cable.ends[0].sandbox.as_ref() == Some(&sandbox.id));
         plan.append(crate::cable::removal(instance, &cable, other, &sandboxes).0);
+        plan.append(impair::forget_cable(tx, instance, &cable)?);
     }
     if let Some(pinned) = &sandbox.pinned {
         plan.append(naming::forget(pinned, sandbox.netns, &netns_files(pinned, sandbox, &Around::default())));

@@ -47,6 +47,8 @@ pub enum Subject {
         /// The addresses that are to be free when the entry is gone, and whose they are.
         leases: Vec<(EndpointId, IpAddr)>,
     },
+    /// That of an interface of an endpoint or cable which stays: what happens to packets there.
+    Interface(EndpointId),
     /// Of whatever nobody uses.
     Prune,
 }

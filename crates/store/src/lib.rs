@@ -18,6 +18,7 @@ mod definitions;
 mod endpoint;
 mod error;
 mod held;
+mod impairment;
 mod journal;
 mod lease;
 mod lock;

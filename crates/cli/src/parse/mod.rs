@@ -4,5 +4,6 @@ pub(crate) mod attachment;
 pub(crate) mod cable;
 pub(crate) mod environment;
 pub(crate) mod hinted;
+pub(crate) mod interface;
 pub(crate) mod pair;
 pub(crate) mod supervision;

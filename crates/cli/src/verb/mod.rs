@@ -7,6 +7,7 @@ pub(crate) mod exec;
 pub(crate) mod firewall;
 pub(crate) mod graph;
 pub(crate) mod help;
+pub(crate) mod impair;
 pub(crate) mod inspect;
 pub(crate) mod lab;
 pub(crate) mod link;

@@ -2,14 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pontoon_model::endpoint::{Cable, CableEnd, EndpointState};
+use pontoon_model::endpoint::{Cable, CableEnd, EndpointState, Plug};
 use pontoon_model::network::{Driver, Segment};
 use pontoon_model::op::Netns;
 use pontoon_model::sandbox::Status;
-use pontoon_model::{Endpoint, EndpointId, Network, NetworkId, Sandbox, SandboxId};
+use pontoon_model::{Endpoint, EndpointId, Impairment, Network, NetworkId, Sandbox, SandboxId};
 use pontoon_plan::drift::{Attached, Busy, Laid};
 use pontoon_plan::endpoint::{DefaultRoutes, elect, elected};
+use pontoon_plan::impair::{self, Impair};
 use pontoon_plan::publish::Published;
+use pontoon_plan::{Instance, Plan};
 use pontoon_store::{JournalEntry, Subject, Tx};
 
 use super::{Links, Scope, Whose};
@@ -26,6 +28,8 @@ pub(super) struct Records {
     /// By sandbox: all its endpoints, those that are not looked at too.
     attached: BTreeMap<SandboxId, Vec<Endpoint>>,
     cables: Vec<Cable>,
+    /// What leaves the interfaces of those that are looked at, if it is impaired.
+    impaired: BTreeMap<Plug, Impairment>,
     pub(super) switched: BTreeMap<String, String>,
     pub(super) busy: Busy,
     /// Whether anything stands in the journal.
@@ -52,7 +56,10 @@ impl InFlight {
                     in_flight.networks.insert(network.clone());
                     in_flight.endpoints.extend(leases.iter().map(|(endpoint, _)| endpoint.clone()));
                 }
-                Subject::Endpoint(id) | Subject::Cable(id) | Subject::Ports { endpoint: Some(id), .. } => {
+                Subject::Endpoint(id)
+                | Subject::Cable(id)
+                | Subject::Interface(id)
+                | Subject::Ports { endpoint: Some(id), .. } => {
                     in_flight.endpoints.insert(id.clone());
                 }
                 Subject::Sandbox(id) => drop(in_flight.sandboxes.insert(id.clone())),
@@ -81,6 +88,7 @@ impl Records {
             _ => records.networks = tx.networks()?,
         }
         records.leave_alone(tx, &in_flight)?;
+        records.read_impairments(tx)?;
         Ok(records)
     }
 
@@ -178,6 +186,41 @@ impl Records {
         });
         self.sandboxes.retain(|id, _| !in_flight.sandboxes.contains(id));
         Ok(())
+    }
+
+    fn read_impairments(&mut self, tx: &Tx<'_>) -> Result<(), EngineError> {
+        let endpoints = self.endpoints.iter().map(|endpoint| Plug::endpoint(endpoint.id.clone()));
+        let ends = self.cables.iter().flat_map(|cable| [0, 1].map(|end| Plug::cable(cable.id.clone(), end)));
+        for plug in endpoints.chain(ends) {
+            let impairment = tx.impairment(&plug)?;
+            if !impairment.is_none() {
+                self.impaired.insert(plug, impairment);
+            }
+        }
+        Ok(())
+    }
+
+    /// The steps that impair what is impaired.
+    pub(super) fn impairments(&self, instance: &Instance) -> Vec<Plan> {
+        let endpoints = self.endpoints();
+        let endpoints = endpoints.iter().map(|attached| {
+            let mtu = attached.network.bridge.mtu;
+            let plug = Plug::endpoint(attached.endpoint.id.clone());
+            (plug, &attached.netns, &attached.endpoint.ifname, mtu, attached.sandbox)
+        });
+        let cables = self.cables();
+        let ends = cables.iter().flat_map(|laid| {
+            [0, 1].map(|end| {
+                let (cable, name) = (laid.cable, laid.names[end].as_str());
+                let plug = Plug::cable(cable.id.clone(), end);
+                (plug, &laid.netns[end], &cable.ends[end].ifname, cable.mtu, name)
+            })
+        });
+        let made = |(plug, netns, link, mtu, whose)| {
+            let (before, now) = (Impairment::default(), *self.impaired.get(&plug)?);
+            Some(impair::change(&Impair { instance, netns, link, mtu, whose, before, now }))
+        };
+        endpoints.chain(ends).filter_map(made).collect()
     }
 
     fn network(&self, id: &NetworkId) -> Option<&Network> {

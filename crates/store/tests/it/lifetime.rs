@@ -139,7 +139,7 @@ fn an_earlier_format_is_refused_and_left_alone() -> Outcome {
     let error = Store::open(&place.dirs).unwrap_err();
     assert_eq!(error.code(), "store-older");
     assert!(
-        error.to_string().ends_with("runtime.db has format 1; this Pontoon knows format 2 alone"),
+        error.to_string().ends_with("runtime.db has format 1; this Pontoon knows format 3 alone"),
         "{error}"
     );
     assert!(error.hint().unwrap().contains("reboot"), "{error}");
@@ -157,7 +157,7 @@ fn a_later_format_is_refused_and_left_alone() -> Outcome {
     let error = Store::open(&place.dirs).unwrap_err();
     assert_eq!(error.code(), "store-newer");
     assert!(
-        error.to_string().ends_with("runtime.db has format 99; this Pontoon knows formats up to 2"),
+        error.to_string().ends_with("runtime.db has format 99; this Pontoon knows formats up to 3"),
         "{error}"
     );
     assert!(Store::open_existing(&place.dirs).is_err());

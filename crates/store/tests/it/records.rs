@@ -1,9 +1,11 @@
 //! What is put in comes out, by every way to find it.
 
+use pontoon_model::endpoint::Plug;
+use pontoon_model::impairment::Loss;
 use pontoon_model::op::{NetnsOp, Step};
 use pontoon_model::sandbox::NetnsId;
 use pontoon_model::subnet::Family;
-use pontoon_model::{Diagnose as _, Network};
+use pontoon_model::{Diagnose as _, Impairment, Network};
 use pontoon_store::{JournalEntry, LeaseError, Recovery, Store, StoreError, Subject};
 
 use crate::fixture::{Place, cable, endpoint, endpoint_id, mac, network, network_id, sandbox, sandbox_id};
@@ -210,4 +212,35 @@ fn a_reader_cannot_write() -> Outcome {
     let error = store.read(|tx| tx.meta_set("a", "b")).unwrap_err();
     assert_eq!(error.code(), "store-read-only");
     store.read(|tx| tx.meta_get("a").map(|value| assert_eq!(value, None)))
+}
+
+#[test]
+fn an_impairment_goes_with_its_endpoint_or_cable() -> Outcome {
+    let place = Place::new();
+    let mut store = Store::open(&place.dirs)?;
+    let lossy = Impairment { loss: Some(Loss::ALL), ..Impairment::default() };
+    let slow = Impairment { rate: Some(8_000), ..lossy };
+    let (web, laid) = (endpoint(1, 1, 1), cable(7, [Some(1), None]));
+    let plug = Plug::endpoint(web.id.clone());
+    let [first, second] = [0, 1].map(|end| Plug::cable(laid.id.clone(), end));
+    store.transaction::<_, StoreError>(|tx| {
+        tx.endpoint_put(&web)?;
+        tx.cable_put(&laid)?;
+        for (plug, impairment) in [(&plug, &slow), (&plug, &lossy), (&first, &slow), (&second, &lossy)] {
+            tx.impairment_put(plug, impairment)?;
+        }
+        assert_eq!(tx.impairment(&plug)?, lossy);
+        assert_eq!(tx.impairment(&first)?, slow);
+        tx.impairment_put(&first, &Impairment::default())?;
+        assert_eq!(tx.impairment(&first)?, Impairment::default());
+        assert_eq!(tx.impairment(&second)?, lossy);
+        tx.endpoint_delete(&web.id)?;
+        tx.cable_delete(&laid.id)
+    })?;
+    store.read(|tx| {
+        for plug in [&plug, &first, &second] {
+            assert_eq!(tx.impairment(plug)?, Impairment::default());
+        }
+        Ok(())
+    })
 }

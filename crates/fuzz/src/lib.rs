@@ -10,6 +10,7 @@
 //! in `corpus/NAME`, the same ones every time. `cargo fuzz`, in the folder `fuzz` at the root of the repository, gives
 //! them inputs for as long as one likes, guided by coverage. See `docs/development/fuzzing.md`.
 
+mod compose;
 mod daemon;
 mod dns;
 mod format;
@@ -20,6 +21,7 @@ mod nft;
 mod program;
 mod resolver;
 
+pub use compose::compose;
 pub use daemon::{control_request, http_request};
 pub use dns::{dns_answer, dns_query};
 pub use format::{filter, template};
@@ -48,6 +50,7 @@ macro_rules! targets {
 }
 
 targets!(
+    compose,
     config_toml,
     container_ref,
     control_request,

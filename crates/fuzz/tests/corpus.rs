@@ -25,6 +25,7 @@ macro_rules! targets {
 
 // Together they take a few seconds in a debug build.
 targets!(
+    compose: 4000,
     config_toml: 8000,
     container_ref: 8000,
     control_request: 8000,

@@ -68,14 +68,8 @@ fn value(node: &Node, texts: bool) -> Value {
         ["environment", "labels", "annotations", "sysctls", "driver_opts", "args", "aux_addresses"];
     match &node.data {
         Data::Null => Value::Null,
-        Data::Scalar { text, plain } => match serde_json::from_str::<Value>(text) {
-            Ok(found @ (Value::Number(_) | Value::Bool(_)))
-                if *plain && !texts && found.to_string() == *text =>
-            {
-                found
-            }
-            _ => escaped(text),
-        },
+        Data::Scalar { text, plain } if *plain && !texts => number(text).unwrap_or_else(|| escaped(text)),
+        Data::Scalar { text, .. } => escaped(text),
         Data::List(items) => items.iter().map(|item| value(item, texts)).collect(),
         Data::Map(map) => {
             let entries = map.0.iter();
@@ -84,6 +78,13 @@ fn value(node: &Node, texts: bool) -> Value {
             Value::Object(entries.collect())
         }
     }
+}
+
+/// A number or truth value that is written as `text`, and not only read as one: `1.50` is a text.
+fn number(text: &str) -> Option<Value> {
+    let found: Value = serde_json::from_str(text).ok()?;
+    let written = found.to_string();
+    (matches!(found, Value::Number(_) | Value::Bool(_)) && written == text).then_some(found)
 }
 
 /// A text whose dollar signs stand for themselves when it is read again.

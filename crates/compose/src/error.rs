@@ -129,6 +129,16 @@ impl fmt::Display for ComposeErrors {
 
 impl std::error::Error for ComposeErrors {}
 
+/// The hints are part of what it says.
+impl Diagnose for ComposeErrors {
+    fn code(&self) -> &'static str {
+        match self.0.as_slice() {
+            [one] => one.code(),
+            _ => "bad-compose-file",
+        }
+    }
+}
+
 impl From<ComposeError> for ComposeErrors {
     fn from(error: ComposeError) -> Self {
         Self(vec![error])

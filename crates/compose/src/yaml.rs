@@ -177,6 +177,15 @@ impl Node {
         }
     }
 
+    /// How many levels it has.
+    fn height(&self) -> usize {
+        match &self.data {
+            Data::Null | Data::Scalar { .. } => 1,
+            Data::List(items) => 1 + items.iter().map(Node::height).max().unwrap_or(0),
+            Data::Map(map) => 1 + map.0.iter().map(|entry| entry.node.height()).max().unwrap_or(0),
+        }
+    }
+
     /// Whether both say the same, wherever they are from. The order of keys means nothing.
     pub(crate) fn same(&self, other: &Self) -> bool {
         match (&self.data, &other.data) {
@@ -220,11 +229,17 @@ pub(crate) fn parse(text: &str, file: &str) -> Result<Vec<Node>, ComposeError> {
     }
 }
 
+/// What an alias stands for.
+struct Anchor {
+    node: Node,
+    nodes: usize,
+    height: usize,
+}
+
 struct Builder<'a> {
     events: Parser<'a, StrInput<'a>>,
     file: Rc<str>,
-    /// What each anchor stands for, and how many nodes that is.
-    anchors: BTreeMap<usize, (Node, usize)>,
+    anchors: BTreeMap<usize, Anchor>,
     nodes: usize,
 }
 
@@ -248,11 +263,11 @@ impl<'a> Builder<'a> {
         let at = self.mark(span.start.line(), span.start.col());
         self.nodes += 1;
         if depth > DEEPEST {
-            return Err(Fault::TooMuch("it is nested more than 64 deep").at(&at));
+            return Err(too_deep(&at));
         }
         let before = self.nodes;
         let (data, anchor, tag) = match event {
-            Event::Alias(anchor) => return self.alias(anchor, &at),
+            Event::Alias(anchor) => return self.alias(anchor, &at, depth),
             Event::Scalar(text, style, anchor, tag) => {
                 let plain = style == ScalarStyle::Plain && tag.as_ref().is_none_or(|tag| !is_text(tag));
                 let null = plain && matches!(&*text, "" | "~" | "null" | "Null" | "NULL");
@@ -266,19 +281,21 @@ impl<'a> Builder<'a> {
         let merging = tag.map_or(Ok(Merging::Usual), |tag| merging(&tag)).map_err(|fault| fault.at(&at))?;
         let node = Node { at, merging, data };
         if anchor > 0 {
-            self.anchors.insert(anchor, (node.clone(), self.nodes - before + 1));
+            let (nodes, height) = (self.nodes - before + 1, node.height());
+            self.anchors.insert(anchor, Anchor { node: node.clone(), nodes, height });
         }
         self.enough(&node.at)?;
         Ok(node)
     }
 
-    fn alias(&mut self, anchor: usize, at: &Mark) -> Result<Node, ComposeError> {
-        let (node, nodes) = self
-            .anchors
-            .get(&anchor)
-            .ok_or_else(|| Fault::Yaml("an alias stands in what it stands for".into()).at(at))?;
-        self.nodes += nodes;
-        let node = node.clone();
+    fn alias(&mut self, anchor: usize, at: &Mark, depth: usize) -> Result<Node, ComposeError> {
+        let inside = || Fault::Yaml("an alias stands in what it stands for".into()).at(at);
+        let anchor = self.anchors.get(&anchor).ok_or_else(inside)?;
+        if depth + anchor.height > DEEPEST + 1 {
+            return Err(too_deep(at));
+        }
+        self.nodes += anchor.nodes;
+        let node = anchor.node.clone();
         self.enough(at)?;
         Ok(node)
     }
@@ -328,6 +345,10 @@ impl<'a> Builder<'a> {
         }
         Ok(map)
     }
+}
+
+fn too_deep(at: &Mark) -> ComposeError {
+    Fault::TooMuch("it is nested more than 64 deep").at(at)
 }
 
 /// Adds what `<<` brings: entries that are not there yet.
@@ -421,6 +442,12 @@ mod tests {
         }
         assert!(error(&text).contains("100000"), "{}", error(&text));
         assert!(error(&"[".repeat(100)).contains("64 deep"));
+        let deep = |levels: usize| {
+            let (open, close) = ("[".repeat(levels), "]".repeat(levels));
+            format!("a: &a {open}x{close}\nb: {open}*a{close}\n")
+        };
+        assert!(error(&deep(40)).contains("64 deep"));
+        assert!(parse(&deep(31), "f").is_ok());
         assert!(error("a: &a [*a]").contains("stands in"), "{}", error("a: &a [*a]"));
     }
 }

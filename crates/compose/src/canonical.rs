@@ -121,7 +121,9 @@ fn paths(map: &mut Map, directory: &Path) {
 }
 
 fn absolute(node: Option<&mut Node>, directory: &Path) {
-    if let Some(Node { data: Data::Scalar { text, .. }, .. }) = node {
+    if let Some(Node { data: Data::Scalar { text, .. }, .. }) = node
+        && !text.is_empty()
+    {
         *text = resolve(directory, &*text).display().to_string();
     }
 }

@@ -184,17 +184,18 @@ fn unescaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut chars = text.chars();
     while let Some(c) = chars.next() {
-        match (c, c == '\\') {
-            (_, true) => match chars.next() {
-                Some('n') => out.push('\n'),
-                Some('r') => out.push('\r'),
-                Some('t') => out.push('\t'),
-                Some('$') => out.push_str("$$"),
-                Some(same @ ('"' | '\\')) => out.push(same),
-                Some(other) => out.extend(['\\', other]),
-                None => out.push('\\'),
-            },
-            (c, false) => out.push(c),
+        if c != '\\' {
+            out.push(c);
+            continue;
+        }
+        match chars.next() {
+            Some('n') => out.push('\n'),
+            Some('r') => out.push('\r'),
+            Some('t') => out.push('\t'),
+            Some('$') => out.push_str("$$"),
+            Some(same @ ('"' | '\\')) => out.push(same),
+            Some(other) => out.extend(['\\', other]),
+            None => out.push('\\'),
         }
     }
     out

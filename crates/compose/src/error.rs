@@ -60,6 +60,15 @@ pub enum Caution {
     Obsolete(String),
 }
 
+/// `both `web`'s and `db`'s`, or what it is when both are the same.
+fn twice(first: &str, second: &str) -> String {
+    if first == second {
+        format!("published twice by service `{first}`")
+    } else {
+        format!("both `{first}`'s and `{second}`'s")
+    }
+}
+
 fn because(why: &str) -> String {
     if why.is_empty() { String::new() } else { format!(": {why}") }
 }
@@ -355,8 +364,8 @@ pub enum Fault {
         /// The name.
         name: String,
     },
-    /// A port of the host that two services publish at.
-    #[error("host port {port} is both `{first}`'s and `{second}`'s")]
+    /// A port of the host that two services publish at, or one twice.
+    #[error("host port {port} is {}", twice(.first, .second))]
     PortTwice {
         /// The port with its address and protocol.
         port: String,
@@ -501,6 +510,7 @@ impl Fault {
             Self::DuplicateKey(_) => "keep one of them".into(),
             Self::Tag(_) => "!reset takes away what an earlier file says, !override replaces it".into(),
             Self::UnknownKey { instead, .. } => instead.clone(),
+            Self::Value { given, .. } if given.is_empty() => "is a variable not set?".into(),
             Self::Refused { hint, .. } => return hint.clone(),
             Self::ProjectName { near, .. } if !near.is_empty() => format!("did you mean {near}?"),
             Self::ProjectName { .. } => "give one with --project-name".into(),

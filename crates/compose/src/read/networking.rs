@@ -25,6 +25,9 @@ impl Reader<'_> {
             (Some(mode), None) => self.mode(&mode),
             (None, Some(networks)) => self.joined_networks(name, at, &networks),
             (None, None) => {
+                if let Some(special) = self.special(DEFAULT) {
+                    return special;
+                }
                 let mut joined = plain(DEFAULT);
                 joined.mac = self.service_mac(at);
                 Networking::Networks(vec![joined])

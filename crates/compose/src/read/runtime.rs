@@ -45,12 +45,11 @@ struct Said {
 impl Reader<'_> {
     pub(super) fn runtime(&mut self, name: &str, at: &At<'_>) -> Option<Runtime> {
         let ours = at.get("x-pontoon");
-        let path = |key: &str| ours.as_ref()?.text_of(key).map(PathBuf::from);
         let built = at.get("build").map(|_| format!("{}-{name}", self.name));
         let said = Said {
-            image: at.text_of("image").map(str::to_owned).or(built),
-            rootfs: path("rootfs"),
-            bundle: path("bundle"),
+            image: self.given(at.get("image"), "the name of an image")?.map(str::to_owned).or(built),
+            rootfs: self.directory(ours.as_ref(), "rootfs")?,
+            bundle: self.directory(ours.as_ref(), "bundle")?,
         };
         let named = match ours.as_ref().and_then(|ours| ours.get("runtime")) {
             Some(own) => Some(self.named(&own)?),
@@ -71,6 +70,19 @@ impl Reader<'_> {
                 None
             }
         }
+    }
+
+    fn directory(&mut self, ours: Option<&At<'_>>, key: &str) -> Option<Option<PathBuf>> {
+        let at = ours.and_then(|ours| ours.get(key));
+        Some(self.given(at, "a directory")?.map(PathBuf::from))
+    }
+
+    /// The text at a place, if there is one; `None` outside when it is empty, as where a variable is not set: nothing is
+    /// run by another runtime, or with other files, for want of a variable.
+    fn given<'a>(&mut self, at: Option<At<'a>>, expected: &str) -> Option<Option<&'a str>> {
+        let Some(at) = at else { return Some(None) };
+        let text = at.text().filter(|text| !text.is_empty()).ok_or_else(|| at.is_not(expected));
+        self.report.take(&at.node.at, text).map(Some)
     }
 
     fn named(&mut self, at: &At<'_>) -> Option<Named> {

@@ -60,13 +60,12 @@ impl Reader<'_> {
     fn scale(&mut self, at: &At<'_>) -> u32 {
         let number = "a whole number of containers";
         let scale = at.get("scale").and_then(|at| self.report.value(&at, number));
-        let replicas = at.get("deploy").and_then(|deploy| deploy.get("replicas"));
-        let replicas = replicas.and_then(|at| self.report.value(&at, number));
-        if let (Some(scale), Some(replicas)) = (scale, replicas)
+        let replicas_at = at.get("deploy").and_then(|deploy| deploy.get("replicas"));
+        let replicas = replicas_at.as_ref().and_then(|at| self.report.value(at, number));
+        if let (Some(scale), Some(replicas), Some(at)) = (scale, replicas, replicas_at)
             && scale != replicas
         {
-            let fault = Fault::Both { place: at.quoted(), one: "scale", other: "deploy.replicas" };
-            self.report.error(&at.node.at, fault);
+            self.report.error(&at.node.at, at.is_not(format_args!("what `scale` says: {scale}")));
         }
         scale.or(replicas).unwrap_or(1)
     }

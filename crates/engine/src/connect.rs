@@ -22,6 +22,7 @@ use pontoon_store::{PortError, Recovery, Subject, Tx};
 use crate::interface::Home;
 use crate::journal::{Prepared, Preparing, random};
 use crate::network::DEFAULT;
+use crate::plug::Interface;
 use crate::publish::{self, PortHost};
 use crate::recover::{clean, concerns};
 use crate::resolve::{self, Target};
@@ -306,7 +307,7 @@ impl Engine {
                 };
                 let mut plan = pontoon_plan::endpoint::detach(&detach);
                 if netns.is_some() {
-                    let interface = impair::interface_of(&endpoint, network, sandbox);
+                    let interface = Interface::of(&endpoint, network, sandbox);
                     plan.append(impair::forget(at.tx, &instance, &interface)?);
                 }
                 let (led, leads) = (&detach.published.0, &detach.published.1);

@@ -317,7 +317,7 @@ impl Engine {
         let (segments, endpoints) = (records.segments(), records.endpoints());
         let (published, cables) = (records.published(), records.cables());
         let instance = self.root.instance.clone();
-        let more = records.impairments(&instance);
+        let more = records.more(&instance);
         let desired = Desired {
             instance: &instance,
             networks: &records.networks,

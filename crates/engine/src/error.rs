@@ -18,7 +18,8 @@ use pontoon_model::mac::MacError;
 use pontoon_model::name::NameError;
 use pontoon_model::option::OptionError;
 use pontoon_model::publish::Protocol;
-use pontoon_model::subnet::SubnetError;
+use pontoon_model::route::{Destination, RouteError};
+use pontoon_model::subnet::{Family, SubnetError};
 use pontoon_plan::ipam::{Collision, PoolError, SubnetChoiceError};
 use pontoon_plan::renumber::RenumberError;
 use pontoon_store::{IpamError, LeaseError, StoreError};
@@ -198,6 +199,69 @@ pub enum EngineError {
         /// Its interfaces.
         interfaces: Vec<String>,
     },
+    /// A router that none of a container's interfaces reaches.
+    #[error("{via} is on no subnet of `{container}`: {}", subnets_or_none(.subnets))]
+    RouterNotOnSubnet {
+        /// The router.
+        via: std::net::IpAddr,
+        /// The container.
+        container: String,
+        /// Its subnets with their interfaces.
+        subnets: Vec<String>,
+    },
+    /// A router that several of a container's interfaces reach.
+    #[error("{via} is on subnets of {} of `{container}`", .interfaces.join(" and "))]
+    RouterOnSeveral {
+        /// The router.
+        via: std::net::IpAddr,
+        /// The container.
+        container: String,
+        /// The interfaces.
+        interfaces: Vec<String>,
+    },
+    /// A container as its own router.
+    #[error("{address} is `{container}`'s own address: it cannot be its router")]
+    RouterIsItself {
+        /// The container.
+        container: String,
+        /// The address.
+        address: std::net::IpAddr,
+    },
+    /// There is a route to a destination.
+    #[error("`{container}` has a route to {to} already: {by}")]
+    RouteExists {
+        /// The container.
+        container: String,
+        /// The destination.
+        to: Destination,
+        /// The route.
+        by: String,
+        /// Whether it was given by us.
+        ours: bool,
+    },
+    /// A network's gateway gives the default route.
+    #[error("`{container}` has its default route for {family} by network `{network}`")]
+    HasGateway {
+        /// The container.
+        container: String,
+        /// The network.
+        network: String,
+        /// The family.
+        family: Family,
+    },
+    /// A container was not given such a route.
+    #[error("`{container}` was given no route to {to}")]
+    NoStaticRoute {
+        /// The container.
+        container: String,
+        /// The destination.
+        to: Destination,
+        /// Those that it was given.
+        there: Vec<String>,
+    },
+    /// A route is none.
+    #[error(transparent)]
+    Route(#[from] RouteError),
     /// An impairment is none.
     #[error(transparent)]
     Impairment(#[from] ImpairmentError),
@@ -447,6 +511,12 @@ impl Diagnose for EngineError {
             Self::NoCable { .. } => "no-such-cable",
             Self::NoInterface { .. } => "no-such-interface",
             Self::WhichInterface { .. } => "several-interfaces",
+            Self::RouterNotOnSubnet { .. } => "router-not-on-subnet",
+            Self::RouterOnSeveral { .. } => "router-on-several-interfaces",
+            Self::RouterIsItself { .. } => "router-is-itself",
+            Self::RouteExists { .. } => "route-exists",
+            Self::HasGateway { .. } => "default-route-by-network",
+            Self::NoStaticRoute { .. } => "no-such-route",
             Self::HasWayOut(_) => "default-route-exists",
             Self::Terminal(_) => "no-terminal",
             Self::Keeper(_) => "container-not-started",
@@ -536,6 +606,25 @@ impl Diagnose for EngineError {
                 let first = interfaces.first().map_or("IF", String::as_str);
                 Some(format!("name one, as in {container}:{first}, or its --network"))
             }
+            Self::RouterNotOnSubnet { .. } => {
+                Some("connect the container to the router's network first".into())
+            }
+            Self::RouterOnSeveral { interfaces, .. } => {
+                Some(format!("add `dev {}`", interfaces.first().map_or("IF", String::as_str)))
+            }
+            Self::RouteExists { container, to, ours: true, .. } => {
+                Some(format!("`pontoon network route rm {container} {to}` first"))
+            }
+            Self::RouteExists { to, .. } => Some(format!(
+                "it is not Pontoon's: `ip route delete {to}` in the container's namespace takes it away"
+            )),
+            Self::HasGateway { container, .. } => Some(format!(
+                "connect {container} to the network of the router with a higher priority: `pontoon network connect \
+                 --gw-priority 1 NETWORK {container}` makes that network's gateway the default route"
+            )),
+            Self::NoStaticRoute { there, .. } if !there.is_empty() => {
+                Some(format!("it was given: {}", there.join(", ")))
+            }
             Self::HasWayOut(_) => {
                 Some("leave the gateway out, or take the other default route away first".into())
             }
@@ -573,6 +662,7 @@ impl EngineError {
             Self::Name(error) => error,
             Self::Mac(error) => error,
             Self::Impairment(error) => error,
+            Self::Route(error) => error,
             Self::Address(error) => error,
             Self::Ipam(error) => error,
             Self::Lease(error) => error,
@@ -591,6 +681,10 @@ impl EngineError {
             _ => return None,
         })
     }
+}
+
+fn subnets_or_none(known: &[String]) -> String {
+    if known.is_empty() { "it has none".to_owned() } else { known.join(", ") }
 }
 
 fn no_interface(container: &str, asked: Option<&str>) -> String {

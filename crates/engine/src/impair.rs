@@ -1,7 +1,7 @@
 //! What leaves an interface is made slower, later or less.
 
 use pontoon_kernel::execute::{foreign, is_ours};
-use pontoon_model::endpoint::{Cable, Plug};
+use pontoon_model::endpoint::Cable;
 use pontoon_model::sandbox::NetnsId;
 use pontoon_model::{IfName, Impairment};
 use pontoon_plan::Plan;
@@ -83,7 +83,7 @@ impl Engine {
             },
             |tx, _| {
                 for interface in interfaces {
-                    still_there(tx, interface)?;
+                    interface.check(tx)?;
                     tx.impairment_put(&interface.plug, &now)?;
                 }
                 Ok(())
@@ -94,26 +94,13 @@ impl Engine {
 
 /// Refuses what could not be done, before anything is: somebody else's queueing discipline at the link.
 fn check(at: &mut Preparing<'_, '_>, interface: &Interface, now: &Impairment) -> Result<(), EngineError> {
-    still_there(at.tx, interface)?;
+    interface.check(at.tx)?;
     if now.rate.is_none() && now.delay.is_none() {
         return Ok(());
     }
     match at.executor.qdisc(&interface.netns(), &interface.ifname)? {
         Some(found) if !is_ours(&found) => Err(foreign(&interface.ifname, &found).into()),
         _ => Ok(()),
-    }
-}
-
-/// That nobody took the interface away meanwhile.
-fn still_there(tx: &Tx<'_>, interface: &Interface) -> Result<(), EngineError> {
-    let of = &interface.plug.of;
-    match tx.endpoint(of)?.is_some() || tx.cable(of)?.is_some() {
-        true => Ok(()),
-        false => Err(EngineError::NoInterface {
-            container: interface.whose(),
-            asked: Some(interface.ifname.to_string()),
-            there: Vec::new(),
-        }),
     }
 }
 
@@ -145,21 +132,6 @@ pub(crate) fn forget_cable(
         plan.append(forget(tx, instance, &end)?);
     }
     Ok(plan)
-}
-
-/// The interface of an endpoint that is being taken away.
-pub(crate) fn interface_of(
-    endpoint: &pontoon_model::Endpoint,
-    network: &pontoon_model::Network,
-    sandbox: &pontoon_model::Sandbox,
-) -> Interface {
-    Interface {
-        plug: Plug::endpoint(endpoint.id.clone()),
-        sandbox: Some(sandbox.clone()),
-        ifname: endpoint.ifname.clone(),
-        mtu: network.bridge.mtu,
-        network: Some(network.clone()),
-    }
 }
 
 impl Reader {

@@ -35,6 +35,7 @@ pub mod resolve;
 pub mod root;
 pub mod run;
 mod segment;
+pub mod static_route;
 mod teardown;
 mod time;
 

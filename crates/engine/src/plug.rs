@@ -1,8 +1,11 @@
 //! Interfaces that are ours, by what a person calls them: ends of networks and of cables.
 
+use std::net::IpAddr;
+
+use ipnet::IpNet;
 use pontoon_model::endpoint::{Cable, EndpointState, Plug};
 use pontoon_model::op::Netns;
-use pontoon_model::{ContainerRef, IfName, Network, Sandbox};
+use pontoon_model::{ContainerRef, Endpoint, IfName, Network, Sandbox};
 use pontoon_store::{StoreError, Tx};
 
 use crate::{Engine, EngineError, resolve};
@@ -29,9 +32,44 @@ pub(crate) struct Interface {
     pub(crate) mtu: Option<u32>,
     /// The network that it is on; none for an end of a cable.
     pub(crate) network: Option<Network>,
+    /// Its addresses with their prefix lengths.
+    pub(crate) addresses: Vec<IpNet>,
 }
 
 impl Interface {
+    /// An endpoint's.
+    pub(crate) fn of(endpoint: &Endpoint, network: &Network, sandbox: &Sandbox) -> Self {
+        let with_prefix = |address: IpAddr| {
+            let pool = network.pools().find(|pool| pool.subnet.addr().is_ipv4() == address.is_ipv4())?;
+            Some(pool.with_prefix(address))
+        };
+        Self {
+            plug: Plug::endpoint(endpoint.id.clone()),
+            sandbox: Some(sandbox.clone()),
+            ifname: endpoint.ifname.clone(),
+            mtu: network.bridge.mtu,
+            network: Some(network.clone()),
+            addresses: endpoint.addresses().filter_map(with_prefix).collect(),
+        }
+    }
+
+    /// That nobody took it away meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::NoInterface`] if somebody did.
+    pub(crate) fn check(&self, tx: &Tx<'_>) -> Result<(), EngineError> {
+        let of = &self.plug.of;
+        match tx.endpoint(of)?.is_some() || tx.cable(of)?.is_some() {
+            true => Ok(()),
+            false => Err(EngineError::NoInterface {
+                container: self.whose(),
+                asked: Some(self.ifname.to_string()),
+                there: Vec::new(),
+            }),
+        }
+    }
+
     /// Whose it is, in words.
     pub(crate) fn whose(&self) -> String {
         self.sandbox.as_ref().map_or_else(|| "the host".to_owned(), |sandbox| sandbox.name.to_string())
@@ -50,14 +88,9 @@ pub(crate) fn of(tx: &Tx<'_>, sandbox: Option<&Sandbox>) -> Result<Vec<Interface
         None => (Vec::new(), tx.cables()?),
     };
     for endpoint in endpoints.into_iter().filter(|endpoint| endpoint.state == EndpointState::Attached) {
-        let network = tx.network(&endpoint.network)?;
-        found.push(Interface {
-            plug: Plug::endpoint(endpoint.id.clone()),
-            sandbox: sandbox.cloned(),
-            mtu: network.as_ref().and_then(|network| network.bridge.mtu),
-            ifname: endpoint.ifname,
-            network,
-        });
+        if let (Some(network), Some(sandbox)) = (tx.network(&endpoint.network)?, sandbox) {
+            found.push(Interface::of(&endpoint, &network, sandbox));
+        }
     }
     for cable in &cables {
         let ends = of_cable(tx, cable)?;
@@ -79,7 +112,8 @@ pub(crate) fn of_cable(tx: &Tx<'_>, cable: &Cable) -> Result<Vec<Interface>, Sto
         // A container that is gone takes its cables with it.
         if sandbox.is_some() == end.sandbox.is_some() {
             let (plug, ifname) = (Plug::cable(cable.id.clone(), number), end.ifname.clone());
-            found.push(Interface { plug, sandbox, ifname, mtu: cable.mtu, network: None });
+            let addresses = end.addresses.clone();
+            found.push(Interface { plug, sandbox, ifname, mtu: cable.mtu, network: None, addresses });
         }
     }
     Ok(found)

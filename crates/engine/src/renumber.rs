@@ -12,9 +12,10 @@ use std::time::{Duration, Instant};
 use ipnet::IpNet;
 use pontoon_kernel::address;
 use pontoon_kernel::file::read_within;
-use pontoon_model::endpoint::EndpointState;
+use pontoon_model::endpoint::{EndpointState, Plug};
 use pontoon_model::network::AddressPool;
 use pontoon_model::op::FileOp;
+use pontoon_model::route::{Destination, StaticRoute};
 use pontoon_model::subnet::Family;
 use pontoon_model::{Endpoint, EndpointId, Netns, Network, Sandbox};
 use pontoon_netlink::address::DumpAddresses;
@@ -29,8 +30,10 @@ use crate::furnish::{Around, netns_files};
 use crate::guard::names_at_loopback;
 use crate::journal::{Owned, Prepared, Preparing};
 use crate::network::{NetworkSpec, PoolSpec, check_pools, names_and_subnets};
+use crate::plug::Interface;
 use crate::publish::PortHost;
 use crate::recover::concerns;
+use crate::static_route::by_subnets;
 use crate::time::now;
 use crate::{Engine, EngineError, Mode, Outcome, resolve};
 
@@ -103,6 +106,8 @@ struct Moving {
     leave: Plan,
     /// The leases that are free then.
     freed: Vec<(EndpointId, IpAddr)>,
+    /// Routes that containers were given by routers on the old subnets, which lead nowhere then.
+    stranded: Vec<(Plug, StaticRoute)>,
 }
 
 impl Engine {
@@ -307,7 +312,8 @@ impl Engine {
         owned: Owned,
         prepared: Prepared<Moving>,
     ) -> Result<Outcome<Renumbered>, EngineError> {
-        let Prepared { value: Moving { value, leave, freed }, mut plan, subject, what, .. } = prepared;
+        let Prepared { value: Moving { value, leave, freed, stranded }, mut plan, subject, what, .. } =
+            prepared;
         self.checkpoints.pass();
         if let Err(error) = self.executor.run(&plan.steps) {
             self.take_back(owned, &plan, &subject)?;
@@ -331,6 +337,7 @@ impl Engine {
                 }
                 tx.endpoint_put(&one.after)?;
             }
+            stranded.iter().try_for_each(|(plug, route)| tx.route_delete(plug, route))?;
             tx.network_put(&value.after)?;
             Ok(tx.journal_put(owned.0, &entry)?)
         });
@@ -417,7 +424,8 @@ impl Request<'_> {
             }
             announce.push(remembered);
         }
-        let (arrive, leave) = self.plan(at, (&before, &after), &moved, &announce)?;
+        let (arrive, mut leave) = self.plan(at, (&before, &after), &moved, &announce)?;
+        let stranded = self.strand(at, (&before, &after), &mut leave)?;
         let containers = self.members.iter().zip(moved).map(|(member, after)| Readdressed {
             name: member.sandbox.name.to_string(),
             before: member.endpoint.clone(),
@@ -426,8 +434,36 @@ impl Request<'_> {
         let containers = containers.collect();
         let what = format!("renumber network {}", before.name);
         let subject = Subject::Renumber { network: before.id.clone(), leases: taken };
-        let value = Moving { value: Renumbered { before, after, containers }, leave, freed };
+        let value = Moving { value: Renumbered { before, after, containers }, leave, freed, stranded };
         Ok(Prepared { value, plan: arrive, subject, recovery: Recovery::Undo, what })
+    }
+
+    /// The routes by routers on the old subnets: they go before those do.
+    fn strand(
+        &self,
+        at: &mut Preparing<'_, '_>,
+        (before, after): (&Network, &Network),
+        leave: &mut Plan,
+    ) -> Result<Vec<(Plug, StaticRoute)>, EngineError> {
+        let stays = |pool: &&AddressPool| after.pools().any(|other| other.subnet == pool.subnet);
+        let old: Vec<IpNet> = before.pools().filter(|pool| !stays(pool)).map(|pool| pool.subnet).collect();
+        let (mut stranded, mut plan) = (Vec::new(), Plan::default());
+        for member in self.members {
+            let interface = Interface::of(&member.endpoint, before, &member.sandbox);
+            for route in by_subnets(at.tx, &interface, &old)? {
+                let whose = member.sandbox.name.as_str();
+                plan.append(pontoon_plan::route::remove(&member.netns, &interface.ifname, route, whose));
+                at.warnings.push(format!(
+                    "the route {route} of {whose} goes with the subnet\n\
+                     `pontoon network route add {whose} {} via …` gives it another",
+                    Destination::Net(route.to)
+                ));
+                stranded.push((interface.plug.clone(), route));
+            }
+        }
+        plan.append(std::mem::take(leave));
+        *leave = plan;
+        Ok(stranded)
     }
 
     /// The endpoints as they are to be.

@@ -195,6 +195,8 @@ enum Purpose {
     Must,
     /// An object that is not there is not missed.
     MayBeAbsent,
+    /// One that is there is left as it is.
+    MayBeThere,
     /// It tells the index of a veth's two ends.
     Veth { first: (Option<NetnsId>, String), second: (Option<NetnsId>, String) },
 }
@@ -429,7 +431,12 @@ impl Executor {
             Err(error) => {
                 for refused in error.refused {
                     let (step, purpose) = &purposes[refused.index];
-                    if !(matches!(purpose, Purpose::MayBeAbsent) && refused.error.is_not_found()) {
+                    let content = match purpose {
+                        Purpose::MayBeAbsent => refused.error.is_not_found(),
+                        Purpose::MayBeThere => refused.error.is_exists(),
+                        Purpose::Must | Purpose::Veth { .. } => false,
+                    };
+                    if !content {
                         return Err((*step, refused.error.into()));
                     }
                 }

@@ -18,6 +18,7 @@ pub mod option;
 pub mod publish;
 pub mod reference;
 pub mod resolv_conf;
+pub mod route;
 pub mod sandbox;
 pub mod subnet;
 pub mod supervision;

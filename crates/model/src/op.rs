@@ -15,6 +15,7 @@ use pontoon_nft::syntax::{Command, Rule, TableRef};
 use crate::mac::Mac;
 use crate::name::IfName;
 use crate::publish::Protocol;
+use crate::route::StaticRoute;
 use crate::sandbox::{NetnsId, ProcessId};
 
 /// Where a namespace can be found.
@@ -271,6 +272,24 @@ pub enum RouteOp {
         link: IfName,
         /// The address that the packets were sent from.
         source: Ipv4Addr,
+    },
+    /// Gives a namespace a route by a router; a route that is there to the same destination stays, whoever made it.
+    Static {
+        /// Where.
+        netns: Netns,
+        /// Out of which link.
+        link: IfName,
+        /// The route.
+        route: StaticRoute,
+    },
+    /// Removes the route of [`RouteOp::Static`]; one that is not there is not missed.
+    DeleteStatic {
+        /// Where.
+        netns: Netns,
+        /// Out of which link.
+        link: IfName,
+        /// The route.
+        route: StaticRoute,
     },
     /// Makes the route to a subnet anew that the kernel had made for an address of the host's, and somebody deleted.
     Subnet {

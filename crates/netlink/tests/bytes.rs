@@ -278,7 +278,7 @@ fn decode_all(payload: &[u8]) {
     let _ = (Link::decode(payload), Address::decode(payload), Route::decode(payload));
     let _ = (Rule::decode(payload), Neighbour::decode(payload), FdbEntry::decode(payload));
     let _ = (InetSocket::decode(payload), LinkStats::decode(payload));
-    let _ = Entry::decode(payload);
+    let _ = (Entry::decode(payload), Qdisc::decode(payload));
     for message in Messages::new(payload) {
         let _ = Ack::parse(&message);
         let _ = (Link::decode(message.payload), Route::decode(message.payload));

@@ -11,6 +11,7 @@ use pontoon_model::op::{
     AddressOp, Bucket, ConntrackOp, FileOp, Flow, ImpairOp, LinkMark, LinkMending, LinkOp, LinkSettings,
     NeighbourOp, Netns, NetnsOp, NetnsPlace, NftOp, Op, RouteOp, Shape, SysctlOp, VethPeer, Wait,
 };
+use pontoon_model::route::StaticRoute;
 use pontoon_model::{IfName, Mac};
 use pontoon_nft::syntax::{Command, shell_command};
 
@@ -243,6 +244,10 @@ fn route(op: &RouteOp) -> String {
     let (netns, verb, via, link) = match op {
         RouteOp::Names { netns, link, source, .. } => return ip(netns, &names("replace", source, link)),
         RouteOp::DeleteNames { netns, link, source } => return ip(netns, &names("delete", source, link)),
+        RouteOp::Static { netns, link, route } => return ip(netns, &static_route("add", link, *route)),
+        RouteOp::DeleteStatic { netns, link, route } => {
+            return ip(netns, &static_route("delete", link, *route));
+        }
         RouteOp::Default { netns, via, link, .. } => (netns, "replace", via, link),
         RouteOp::DeleteDefault { netns, via, link } => (netns, "delete", via, link),
         RouteOp::Loopback { link, metric } => {
@@ -265,6 +270,11 @@ fn route(op: &RouteOp) -> String {
         netns,
         &format!("{family}route {verb} default via {via} dev {} proto {PROTOCOL}", quote(link.as_str())),
     )
+}
+
+fn static_route(verb: &str, link: &IfName, route: StaticRoute) -> String {
+    let family = if route.via.is_ipv6() { "-6 " } else { "" };
+    format!("{family}route {verb} {route} dev {} proto {PROTOCOL}", quote(link.as_str()))
 }
 
 fn neighbour(op: &NeighbourOp) -> String {

@@ -79,7 +79,7 @@ pub enum Code {
     AddressGone,
     /// A link is down.
     LinkDown,
-    /// A route is gone: to a network's subnet, or for ::1.
+    /// A route is gone: to a network's subnet, for ::1, or one that a container was given.
     RouteGone,
     /// A container's default route is gone.
     DefaultRouteGone,
@@ -244,7 +244,7 @@ pub struct Desired<'a> {
     pub published: &'a [(String, Published<'a>)],
     /// Cables.
     pub cables: &'a [Laid<'a>],
-    /// What was asked for of their interfaces beside: impairments, as the steps that make them.
+    /// What was asked for of their interfaces beside: impairments and routes, as the steps that make them.
     pub more: &'a [Plan],
     /// Switches of the host that were changed, and what they were before.
     pub switched: &'a BTreeMap<String, String>,

@@ -18,6 +18,7 @@ pub mod network;
 pub mod publish;
 pub mod renumber;
 pub mod resolver;
+pub mod route;
 pub mod ruleset;
 pub mod sandbox;
 pub mod supervision;

@@ -62,7 +62,8 @@ fn goes_along(op: &Op, made: &BTreeSet<(&Netns, &IfName)>) -> bool {
         | Op::Impair(ImpairOp::Shape { netns, link, .. })
         | Op::Route(
             RouteOp::Default { netns, link, previous: None, .. }
-            | RouteOp::Names { netns, link, previous: None, .. },
+            | RouteOp::Names { netns, link, previous: None, .. }
+            | RouteOp::Static { netns, link, .. },
         ) => made.contains(&(netns, link)),
         Op::Route(
             RouteOp::Default { netns, link, previous: Some((_, previous)), .. }
@@ -84,6 +85,9 @@ fn opposite(op: &Op) -> Option<Op> {
         Op::Route(RouteOp::Names { netns, link, source, previous }) => {
             Some(names(netns, link, *source, previous).into())
         }
+        Op::Route(RouteOp::Static { netns, link, route }) => {
+            Some(RouteOp::DeleteStatic { netns: netns.clone(), link: link.clone(), route: *route }.into())
+        }
         Op::Neighbour(NeighbourOp::Set { netns, link, address, .. }) => {
             Some(NeighbourOp::Delete { netns: netns.clone(), link: link.clone(), address: *address }.into())
         }
@@ -103,6 +107,7 @@ fn opposite(op: &Op) -> Option<Op> {
         | Op::Route(
             RouteOp::DeleteDefault { .. }
             | RouteOp::DeleteNames { .. }
+            | RouteOp::DeleteStatic { .. }
             | RouteOp::Loopback { .. }
             | RouteOp::Subnet { .. },
         )

@@ -24,13 +24,14 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Removes a cable, with what its ends are impaired by; one that is not there is not missed.
+    /// Removes a cable, with its ends' impairments and routes; one that is not there is not missed.
     ///
     /// # Errors
     ///
     /// If the store cannot be written.
     pub fn cable_delete(&self, id: &EndpointId) -> Result<(), StoreError> {
         self.impairments_delete(id)?;
+        self.routes_delete(id)?;
         self.write("delete a cable", "DELETE FROM cable WHERE id = ?1", [id.as_str()])?;
         Ok(())
     }

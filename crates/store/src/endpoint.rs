@@ -24,7 +24,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Removes an endpoint, with what it is impaired by; one that is not there is not missed. Its leases stay: see
+    /// Removes an endpoint, with its impairment and routes; one that is not there is not missed. Its leases stay: see
     /// [`Tx::lease_free_all`].
     ///
     /// # Errors
@@ -32,6 +32,7 @@ impl Tx<'_> {
     /// If the store cannot be written.
     pub fn endpoint_delete(&self, id: &EndpointId) -> Result<(), StoreError> {
         self.impairments_delete(id)?;
+        self.routes_delete(id)?;
         self.write("delete an endpoint", "DELETE FROM endpoint WHERE id = ?1", [id.as_str()])?;
         Ok(())
     }

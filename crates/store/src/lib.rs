@@ -25,6 +25,7 @@ mod lock;
 mod network;
 mod port;
 mod record;
+mod route;
 mod sandbox;
 mod schema;
 mod setting;

@@ -5,7 +5,7 @@
 /// The format of `definitions.db`.
 pub(crate) const DEFINITIONS_FORMAT: i64 = 1;
 
-/// The format of `runtime.db`: since 2, a row of `port` says where it leads; since 3, there are impairments.
+/// The format of `runtime.db`: since 2, a row of `port` says where it leads; since 3, there are impairments and routes.
 pub(crate) const RUNTIME_FORMAT: i64 = 3;
 
 /// `definitions.db`.
@@ -33,7 +33,8 @@ pub(crate) const NOTES: &str =
 /// one row, however many it has.
 ///
 /// An `impairment` is that of an interface: an endpoint's (`of`, and 0 as its `end`), or one end of a cable (0 or 1). It
-/// goes with the endpoint or cable, and is not part of its record: an attachment without one does not read or write it.
+/// goes with the endpoint or cable, and is not part of its record: an attachment without one does not read or write it. So
+/// is a `route` that an interface was given.
 ///
 /// Ids are random. Records are therefore rows in the order in which they came, which are written to one page, with small
 /// indexes beside them: a tree of records by id has every page written now and then, and with it twice as much of the
@@ -71,6 +72,13 @@ CREATE TABLE cable(id TEXT PRIMARY KEY, a TEXT, b TEXT, json TEXT NOT NULL) STRI
 CREATE INDEX cable_a ON cable(a);
 CREATE INDEX cable_b ON cable(b);
 CREATE TABLE impairment(of TEXT, end INTEGER, json TEXT NOT NULL, PRIMARY KEY(of, end)) STRICT, WITHOUT ROWID;
+CREATE TABLE route(
+    of          TEXT,
+    end         INTEGER,
+    destination TEXT,
+    json        TEXT NOT NULL,
+    PRIMARY KEY(of, end, destination)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE port(
     protocol  INTEGER NOT NULL,
     port      INTEGER NOT NULL,

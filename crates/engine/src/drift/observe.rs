@@ -241,10 +241,12 @@ impl Engine {
             let filter = DumpRoutes { family: Some(family), table: Some(table), ..DumpRoutes::default() };
             Ok::<_, EngineError>(route::list(self.executor.socket(netns)?, &filter)?)
         };
+        let [v4, v6] = [routes(Family::V4, TABLE_MAIN)?, routes(Family::V6, TABLE_MAIN)?];
         let names = |route: &Route| route.destination.address == NAMES && route.kind == RouteType::Unicast;
         Ok(SeenWays {
-            v4: routes(Family::V4, TABLE_MAIN)?.iter().any(|route| route.destination.is_all()),
-            v6: routes(Family::V6, TABLE_MAIN)?.iter().any(|route| route.destination.is_all()),
+            v4: v4.iter().any(|route| route.destination.is_all()),
+            v6: v6.iter().any(|route| route.destination.is_all()),
+            destinations: v4.iter().chain(&v6).filter_map(|route| net(route.destination)).collect(),
             names: routes(Family::V4, TABLE_LOCAL)?.iter().any(names),
         })
     }

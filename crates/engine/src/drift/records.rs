@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use pontoon_model::endpoint::{Cable, CableEnd, EndpointState, Plug};
 use pontoon_model::network::{Driver, Segment};
 use pontoon_model::op::Netns;
+use pontoon_model::route::StaticRoute;
 use pontoon_model::sandbox::Status;
 use pontoon_model::{Endpoint, EndpointId, Impairment, Network, NetworkId, Sandbox, SandboxId};
 use pontoon_plan::drift::{Attached, Busy, Laid};
 use pontoon_plan::endpoint::{DefaultRoutes, elect, elected};
 use pontoon_plan::impair::{self, Impair};
 use pontoon_plan::publish::Published;
-use pontoon_plan::{Instance, Plan};
+use pontoon_plan::{Instance, Plan, route};
 use pontoon_store::{JournalEntry, Subject, Tx};
 
 use super::{Links, Scope, Whose};
@@ -30,6 +31,8 @@ pub(super) struct Records {
     cables: Vec<Cable>,
     /// What leaves the interfaces of those that are looked at, if it is impaired.
     impaired: BTreeMap<Plug, Impairment>,
+    /// Routes that they were given.
+    routes: BTreeMap<Plug, Vec<StaticRoute>>,
     pub(super) switched: BTreeMap<String, String>,
     pub(super) busy: Busy,
     /// Whether anything stands in the journal.
@@ -88,7 +91,7 @@ impl Records {
             _ => records.networks = tx.networks()?,
         }
         records.leave_alone(tx, &in_flight)?;
-        records.read_impairments(tx)?;
+        records.read_more(tx)?;
         Ok(records)
     }
 
@@ -188,20 +191,24 @@ impl Records {
         Ok(())
     }
 
-    fn read_impairments(&mut self, tx: &Tx<'_>) -> Result<(), EngineError> {
+    fn read_more(&mut self, tx: &Tx<'_>) -> Result<(), EngineError> {
         let endpoints = self.endpoints.iter().map(|endpoint| Plug::endpoint(endpoint.id.clone()));
         let ends = self.cables.iter().flat_map(|cable| [0, 1].map(|end| Plug::cable(cable.id.clone(), end)));
         for plug in endpoints.chain(ends) {
             let impairment = tx.impairment(&plug)?;
             if !impairment.is_none() {
-                self.impaired.insert(plug, impairment);
+                self.impaired.insert(plug.clone(), impairment);
+            }
+            let routes = tx.routes(&plug)?;
+            if !routes.is_empty() {
+                self.routes.insert(plug, routes);
             }
         }
         Ok(())
     }
 
-    /// The steps that impair what is impaired.
-    pub(super) fn impairments(&self, instance: &Instance) -> Vec<Plan> {
+    /// The steps that impair what is impaired, and give interfaces their routes.
+    pub(super) fn more(&self, instance: &Instance) -> Vec<Plan> {
         let endpoints = self.endpoints();
         let endpoints = endpoints.iter().map(|attached| {
             let mtu = attached.network.bridge.mtu;
@@ -217,10 +224,15 @@ impl Records {
             })
         });
         let made = |(plug, netns, link, mtu, whose)| {
-            let (before, now) = (Impairment::default(), *self.impaired.get(&plug)?);
-            Some(impair::change(&Impair { instance, netns, link, mtu, whose, before, now }))
+            let (before, now) =
+                (Impairment::default(), self.impaired.get(&plug).copied().unwrap_or_default());
+            let mut plan = impair::change(&Impair { instance, netns, link, mtu, whose, before, now });
+            for given in self.routes.get(&plug).into_iter().flatten() {
+                plan.append(route::add(netns, link, *given, whose));
+            }
+            plan
         };
-        endpoints.chain(ends).filter_map(made).collect()
+        endpoints.chain(ends).map(made).filter(|plan| !plan.is_empty()).collect()
     }
 
     fn network(&self, id: &NetworkId) -> Option<&Network> {

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::IpNet;
 use pontoon_model::network::NAMES;
 use pontoon_model::op::{AddressOp, NeighbourOp, Netns as Where, RouteOp};
+use pontoon_model::route::StaticRoute;
 use pontoon_netlink::address::Address;
 use pontoon_netlink::link::LinkIndex;
 use pontoon_netlink::neighbour::{Neighbour, State};
@@ -48,7 +49,9 @@ impl Executor {
             RouteOp::Default { netns, link, .. }
             | RouteOp::DeleteDefault { netns, link, .. }
             | RouteOp::Names { netns, link, .. }
-            | RouteOp::DeleteNames { netns, link, .. } => (netns, link),
+            | RouteOp::DeleteNames { netns, link, .. }
+            | RouteOp::Static { netns, link, .. }
+            | RouteOp::DeleteStatic { netns, link, .. } => (netns, link),
             RouteOp::Loopback { link, .. } | RouteOp::Subnet { link, .. } => (&Where::Host, link),
         };
         let index = self.index_of(step, netns, link.as_str(), pending)?;
@@ -68,6 +71,14 @@ impl Executor {
             }
             RouteOp::DeleteNames { source, .. } => {
                 pending.requests.delete_route(&names_route(*source, index));
+                pending.purposes.push((step, Purpose::MayBeAbsent));
+            }
+            RouteOp::Static { route, .. } => {
+                pending.requests.add_route(&static_route(*route, index));
+                pending.purposes.push((step, Purpose::MayBeThere));
+            }
+            RouteOp::DeleteStatic { route, .. } => {
+                pending.requests.delete_route(&static_route(*route, index));
                 pending.purposes.push((step, Purpose::MayBeAbsent));
             }
             RouteOp::Loopback { metric, .. } => {
@@ -128,6 +139,11 @@ fn prefix(net: IpNet) -> Prefix {
 fn default_route(via: IpAddr, link: LinkIndex) -> Route {
     let hop = NextHop { gateway: Some(via), link: Some(link), ..NextHop::default() };
     Route::new(Prefix::all(Family::of(via)), hop)
+}
+
+fn static_route(route: StaticRoute, link: LinkIndex) -> Route {
+    let hop = NextHop { gateway: Some(route.via), link: Some(link), ..NextHop::default() };
+    Route::new(prefix(route.to), hop)
 }
 
 fn names_route(source: Ipv4Addr, link: LinkIndex) -> Route {

@@ -158,6 +158,10 @@ sandboxed! {
         all_agree(&host, "impair-", [Way::Executor, Way::Shell]);
     }
 
+    fn routes_are_as_the_printed_commands_make_them(host: Host) {
+        all_agree(&host, "route-", [Way::Executor, Way::Shell]);
+    }
+
     fn moved_networks_are_as_the_printed_commands_make_them(host: Host) {
         host.need("ping");
         all_agree(&host, "renumber-", [Way::Executor, Way::Shell]);

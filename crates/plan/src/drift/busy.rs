@@ -71,7 +71,9 @@ pub(super) fn names(op: &Op) -> Vec<(&Netns, &IfName)> {
             RouteOp::Default { netns, link, .. }
             | RouteOp::DeleteDefault { netns, link, .. }
             | RouteOp::Names { netns, link, .. }
-            | RouteOp::DeleteNames { netns, link, .. },
+            | RouteOp::DeleteNames { netns, link, .. }
+            | RouteOp::Static { netns, link, .. }
+            | RouteOp::DeleteStatic { netns, link, .. },
         )
         | Op::Neighbour(
             NeighbourOp::Set { netns, link, .. }

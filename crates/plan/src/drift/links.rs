@@ -332,6 +332,14 @@ impl One<'_> {
             let object = format!("route to 127.0.0.11 of {}", self.object());
             drifts.push(self.drift(Code::RouteGone, object, found, names));
         }
+        for step in &self.steps(|op| matches!(op, Op::Route(RouteOp::Static { .. }))).steps {
+            let Op::Route(RouteOp::Static { route, .. }) = &step.op else { continue };
+            if !there.destinations.contains(&route.to) {
+                let found = format!("the route {route} of {} is gone", self.link.owner.name());
+                let object = format!("route {route} of {}", self.object());
+                drifts.push(self.drift(Code::RouteGone, object, found, Plan { steps: vec![step.clone()] }));
+            }
+        }
         for (family, v4, there) in [("IPv4", true, there.v4), ("IPv6", false, there.v6)] {
             let mut plan =
                 self.steps(|op| matches!(op, Op::Route(RouteOp::Default { via, .. }) if via.is_ipv4() == v4));

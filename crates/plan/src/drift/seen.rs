@@ -23,7 +23,7 @@ pub struct Observed {
 }
 
 /// The ways out of a namespace.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SeenWays {
     /// Whether there is a default route for IPv4.
     pub v4: bool,
@@ -31,6 +31,8 @@ pub struct SeenWays {
     pub v6: bool,
     /// Whether packets for 127.0.0.11 leave by a link.
     pub names: bool,
+    /// Where routes of the main table lead to.
+    pub destinations: Vec<IpNet>,
 }
 
 /// Both tables.

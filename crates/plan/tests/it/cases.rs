@@ -4,6 +4,7 @@ use pontoon_model::Impairment;
 use pontoon_model::impairment::{Loss, Rate};
 use pontoon_model::observed::{BridgeFilter, HostSwitches};
 use pontoon_model::op::{Netns, NftOp};
+use pontoon_model::route::StaticRoute;
 use pontoon_model::sandbox::NetnsId;
 use pontoon_nft::syntax::{Command, TableRef};
 use pontoon_plan::Plan;
@@ -55,7 +56,7 @@ pub(crate) struct Case {
 }
 
 /// All of them.
-pub(crate) const CASES: [Case; 58] = [
+pub(crate) const CASES: [Case; 61] = [
     Case { name: "network-first", tell: network_first },
     Case { name: "network-ipv4", tell: network_ipv4 },
     Case { name: "network-dual-stack", tell: network_dual_stack },
@@ -109,6 +110,9 @@ pub(crate) const CASES: [Case; 58] = [
     Case { name: "impair-all-lost", tell: impair_all_lost },
     Case { name: "impair-clear", tell: impair_clear },
     Case { name: "impair-disconnect", tell: impair_disconnect },
+    Case { name: "route-add", tell: route_add },
+    Case { name: "route-add-ipv6", tell: route_add_ipv6 },
+    Case { name: "route-remove", tell: route_remove },
     Case { name: "renumber-ipv4", tell: renumber_ipv4 },
     Case { name: "renumber-dual-stack", tell: renumber_dual_stack },
     Case { name: "renumber-second-network", tell: renumber_second_network },
@@ -538,6 +542,30 @@ fn impair_disconnect(world: &mut World, ground: &Ground, story: &mut Story) {
     given_web_on_blue_beside_green(world, ground, story);
     story.given(world.impair("web", "blue", impairment("10mbit", "1%")));
     story.act("network disconnect blue web", world.disconnect("web", "blue"));
+}
+
+fn given(to: &str, via: &str) -> StaticRoute {
+    StaticRoute { to: to.parse().unwrap(), via: via.parse().unwrap() }
+}
+
+fn route_add(world: &mut World, ground: &Ground, story: &mut Story) {
+    given_web_on_blue_beside_green(world, ground, story);
+    let plan = world.give_route("web", "blue", given("10.1.0.0/16", "172.18.0.9"));
+    story.act("network route add web 10.1.0.0/16 via 172.18.0.9", plan);
+}
+
+fn route_add_ipv6(world: &mut World, ground: &Ground, story: &mut Story) {
+    story.given(world.create(&Wanted::network("blue", &["fd00:18::/64"]).internal()));
+    world.know("pid-4242", ground.pid.clone());
+    story.given(world.connect("pid-4242", "blue", &Joining::default()));
+    let plan = world.give_route("pid-4242", "blue", given("::/0", "fd00:18::9"));
+    story.act("network route add pid:4242 default via fd00:18::9", plan);
+}
+
+fn route_remove(world: &mut World, ground: &Ground, story: &mut Story) {
+    given_web_on_blue_beside_green(world, ground, story);
+    story.given(world.give_route("web", "blue", given("10.1.0.0/16", "172.18.0.9")));
+    story.act("network route rm web 10.1.0.0/16", world.take_route("web", "blue"));
 }
 
 /// What somebody else does to the rules.

@@ -6,13 +6,13 @@ use pontoon_model::observed::BridgeFilter;
 use pontoon_model::op::Netns;
 use pontoon_model::sandbox::NetnsId;
 use pontoon_model::{Impairment, Network};
-use pontoon_plan::Plan;
 use pontoon_plan::drift::{
     Attached, Busy, Code, Desired, Drift, HostNow, Laid, Observed, SeenRules, SeenWays, Wanted, find,
 };
 use pontoon_plan::endpoint::{DefaultRoutes, elect};
 use pontoon_plan::impair::{self, Impair};
 use pontoon_plan::publish::Published;
+use pontoon_plan::{Plan, route};
 use proptest::prelude::*;
 
 use crate::host::{Host, Kind, Link};
@@ -26,7 +26,7 @@ enum Damage {
     Link(usize, usize),
     DeleteLink(usize),
     Switch(usize),
-    DefaultRoute(usize),
+    Routes(usize),
 }
 
 impl Damage {
@@ -44,6 +44,7 @@ impl Damage {
                 // With the link, the way out by it is gone.
                 if !space.links[name].up {
                     space.routes.retain(|_, (_, link)| link != name);
+                    space.given.retain(|_, (_, link)| link != name);
                 }
             }
             Self::DeleteLink(which) => delete_link(host, *which),
@@ -52,9 +53,11 @@ impl Damage {
                 let (which, count) = (*which, sysctls.len().max(1));
                 sysctls.values_mut().nth(which % count).into_iter().for_each(|value| *value = "0".into());
             }
-            Self::DefaultRoute(which) => {
+            Self::Routes(which) => {
                 let count = host.spaces.len();
-                host.spaces.values_mut().nth(which % count).unwrap().routes.clear();
+                let space = host.spaces.values_mut().nth(which % count).unwrap();
+                space.routes.clear();
+                space.given.clear();
             }
         }
     }
@@ -86,7 +89,7 @@ fn damage() -> impl Strategy<Value = Damage> {
         (number.clone(), number.clone()).prop_map(|(which, what)| Damage::Link(which, what)),
         number.clone().prop_map(Damage::DeleteLink),
         number.clone().prop_map(Damage::Switch),
-        number.prop_map(Damage::DefaultRoute),
+        number.prop_map(Damage::Routes),
     ]
 }
 
@@ -150,7 +153,7 @@ fn found(world: &World, host: &Host, busy: &Busy) -> Vec<Drift> {
         endpoints: &endpoints,
         published: &published,
         cables: &cables,
-        more: &impairments(world),
+        more: &more(world),
         switched: &BTreeMap::new(),
         busy,
     };
@@ -163,13 +166,13 @@ fn found(world: &World, host: &Host, busy: &Busy) -> Vec<Drift> {
     found
 }
 
-/// The steps that impair all that is impaired.
-fn impairments(world: &World) -> Vec<Plan> {
+/// The steps that impair all that is impaired, and give the routes that were given.
+fn more(world: &World) -> Vec<Plan> {
     let of = |endpoint: &pontoon_model::Endpoint| {
-        let now = *world.impaired.get(&endpoint.id)?;
+        let now = world.impaired.get(&endpoint.id).copied().unwrap_or_default();
         let (name, container) = world.containers.iter().find(|(_, one)| one.id == endpoint.sandbox)?;
         let network = world.networks.values().find(|network| network.id == endpoint.network)?;
-        Some(impair::change(&Impair {
+        let mut plan = impair::change(&Impair {
             instance: &world.instance,
             netns: &container.netns,
             link: &endpoint.ifname,
@@ -177,7 +180,11 @@ fn impairments(world: &World) -> Vec<Plan> {
             whose: name,
             before: Impairment::default(),
             now,
-        }))
+        });
+        if let Some(given) = world.given.get(&endpoint.id) {
+            plan.append(route::add(&container.netns, &endpoint.ifname, *given, name));
+        }
+        Some(plan)
     };
     world.endpoints.iter().filter_map(of).collect()
 }
@@ -195,7 +202,8 @@ fn seen(wanted: &Wanted<'_>, world: &World, host: &Host) -> Observed {
         let link = space.links.get(place.1.as_str()).map(|link| link.seen(index, place.1.as_str()));
         seen.links.insert(place.clone(), link);
         let [v4, v6] = [true, false].map(|v4| space.routes.contains_key(&v4));
-        seen.ways.insert(place.0.clone(), SeenWays { v4, v6, names: space.leads_to_names() });
+        let destinations = space.given.keys().copied().collect();
+        seen.ways.insert(place.0.clone(), SeenWays { v4, v6, names: space.leads_to_names(), destinations });
     }
     for key in wanted.switch_keys() {
         let value = host.spaces[&None].sysctls.get(key).cloned().unwrap_or_else(|| "0".into());

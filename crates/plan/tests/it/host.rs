@@ -6,7 +6,9 @@ mod nft;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
+use ipnet::IpNet;
 use pontoon_model::op::{FileOp, ImpairOp, Netns, NetnsOp, NetnsPlace, Op, RouteOp, SysctlOp};
+use pontoon_model::route::StaticRoute;
 use pontoon_model::sandbox::NetnsId;
 use pontoon_model::{IfName, Step};
 use pontoon_nft::syntax::Command;
@@ -34,6 +36,8 @@ pub(crate) struct Space {
     pub(crate) routes: BTreeMap<bool, (IpAddr, String)>,
     /// What nftables does where packets leave: by table, the commands that made it.
     pub(crate) leaving: BTreeMap<String, Vec<Command>>,
+    /// Router and link of routes that were given.
+    pub(crate) given: BTreeMap<IpNet, (IpAddr, String)>,
     /// Settings that belong to no link.
     pub(crate) sysctls: BTreeMap<String, String>,
 }
@@ -180,6 +184,9 @@ impl Host {
         {
             return self.names_route(netns, link, *source, matches!(op, RouteOp::Names { .. }));
         }
+        if let RouteOp::Static { netns, link, route } | RouteOp::DeleteStatic { netns, link, route } = op {
+            return self.given_route(netns, link, *route, matches!(op, RouteOp::Static { .. }));
+        }
         let (netns, via, link) = match op {
             RouteOp::Default { netns, via, link, .. } | RouteOp::DeleteDefault { netns, via, link } => {
                 (netns, via, link)
@@ -195,7 +202,10 @@ impl Host {
                 link.sysctls.insert(LOCAL_ROUTE.to_owned(), metric.to_string());
                 return Ok(());
             }
-            RouteOp::Names { .. } | RouteOp::DeleteNames { .. } => return Ok(()),
+            RouteOp::Names { .. }
+            | RouteOp::DeleteNames { .. }
+            | RouteOp::Static { .. }
+            | RouteOp::DeleteStatic { .. } => return Ok(()),
         };
         let space = self.space(netns)?;
         let found = space.links.get(link.as_str()).ok_or_else(|| Refusal::NoLink(link.to_string()))?;
@@ -212,11 +222,34 @@ impl Host {
             | RouteOp::Loopback { .. }
             | RouteOp::Names { .. }
             | RouteOp::Subnet { .. }
+            | RouteOp::Static { .. }
+            | RouteOp::DeleteStatic { .. }
             | RouteOp::DeleteNames { .. } => {
                 if space.routes.get(&via.is_ipv4()) == Some(&route) {
                     space.routes.remove(&via.is_ipv4());
                 }
             }
+        }
+        Ok(())
+    }
+
+    fn given_route(
+        &mut self,
+        netns: &Netns,
+        link: &IfName,
+        route: StaticRoute,
+        set: bool,
+    ) -> Result<(), Refusal> {
+        let space = self.space(netns)?;
+        let found = space.links.get(link.as_str()).ok_or_else(|| Refusal::NoLink(link.to_string()))?;
+        let way = (route.via, link.to_string());
+        match set {
+            true if !found.up || !found.reaches(route.via) => {
+                return Err(Refusal::Not(format!("{} is not on {link}", route.via)));
+            }
+            true => drop(space.given.entry(route.to).or_insert(way)),
+            false if space.given.get(&route.to) == Some(&way) => drop(space.given.remove(&route.to)),
+            false => {}
         }
         Ok(())
     }

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use pontoon_model::impairment::Loss;
 use pontoon_model::op::{Netns, NetnsPlace};
+use pontoon_model::route::StaticRoute;
 use pontoon_model::sandbox::NetnsId;
 use pontoon_model::{Impairment, Network};
 use pontoon_plan::Plan;
 use proptest::prelude::*;
 
 use crate::host::Host;
-use crate::world::{Joining, Plug, Wanted, World, publication};
+use crate::world::{Joining, Plug, Wanted, World, nth, publication};
 
 const NETWORKS: [&str; 3] = ["blue", "green", "red"];
 /// Somebody else's namespaces: by name, process and path.
@@ -42,6 +43,8 @@ pub(crate) enum Action {
     Unpublish(usize),
     /// What leaves a container on a network: a rate, a delay, a loss.
     Impair(usize, usize, [bool; 3]),
+    /// A route by a router on a network, or none any more.
+    Route(usize, usize, bool),
     Disconnect {
         container: usize,
         network: usize,
@@ -196,6 +199,7 @@ impl Stage {
                 };
                 made(self.world.impair(name, NETWORKS[*network], now))
             }
+            Action::Route(container, network, give) => self.route(name_of(*container), *network, *give),
             Action::Publish(container, port) => {
                 let name = name_of(*container);
                 let port = self.world.containers.get(name).and_then(|_| self.free_port(*port))?;
@@ -238,6 +242,28 @@ impl Stage {
             | Action::Unlay(_)
             | Action::Widen(..) => None,
         }
+    }
+
+    fn route(&mut self, name: &str, network: usize, give: bool) -> Option<Next> {
+        if !self.is_connected(name, network) {
+            return None;
+        }
+        let on = NETWORKS[network];
+        let has = self.world.given.contains_key(&self.world.place_of(name, on).1.id);
+        let found = &self.world.networks[on];
+        let subnet = found.v4.as_ref().or(found.v6.as_ref())?.subnet;
+        let to = if subnet.addr().is_ipv4() {
+            format!("10.77.{network}.0/24")
+        } else {
+            format!("fd77:{network}::/64")
+        };
+        let route = StaticRoute { to: to.parse().unwrap(), via: nth(subnet, 250) };
+        let (plan, makes) = match (give, has) {
+            (true, false) => (self.world.give_route(name, on, route), true),
+            (false, true) => (self.world.take_route(name, on), false),
+            _ => return None,
+        };
+        Some(Next { plan, then: Plan::default(), makes, fresh: None })
     }
 
     fn start(&mut self, name: &str, networks: &[(usize, i64)]) -> Option<Next> {
@@ -367,6 +393,8 @@ pub(crate) fn making() -> impl Strategy<Value = Action> {
             container, network, gw_priority, reused, sysctl, port, antispoof,
         }),
         2 => (container.clone(), 0..PORTS.len()).prop_map(|(container, port)| Action::Publish(container, port)),
+        2 => (container.clone(), 0..NETWORKS.len())
+            .prop_map(|(container, network)| Action::Route(container, network, true)),
         2 => (container.clone(), 0..NETWORKS.len(), any::<[bool; 3]>())
             .prop_map(|(container, network, parts)| Action::Impair(container, network, parts)),
         2 => (0..NETWORKS.len(), any::<[bool; 2]>(), 0..3_u8)
@@ -385,6 +413,8 @@ pub(crate) fn taking() -> impl Strategy<Value = Action> {
         (0..OURS.len()).prop_map(Action::End),
         (container.clone(), network)
             .prop_map(|(container, network)| Action::Disconnect { container, network }),
+        (container.clone(), 0..NETWORKS.len())
+            .prop_map(|(container, network)| Action::Route(container, network, false)),
         container.prop_map(Action::Unpublish),
         (0..2_usize).prop_map(Action::Unlay),
     ]

@@ -10,6 +10,7 @@ use pontoon_model::observed::{BridgeFilter, HostSwitches};
 use pontoon_model::op::{FileOp, LinkOp, NetnsPlace};
 use pontoon_model::option::{ANTISPOOF, BridgeOptions, EndpointOptions};
 use pontoon_model::publish::{HostPorts, PublishSpec};
+use pontoon_model::route::StaticRoute;
 use pontoon_model::sandbox::NetnsId;
 use pontoon_model::{
     Endpoint, EndpointId, IfName, Impairment, Mac, Netns, Network, NetworkId, Publication, SandboxId, subnet,
@@ -21,7 +22,7 @@ use pontoon_plan::impair::{self, Impair};
 use pontoon_plan::network::Others;
 use pontoon_plan::publish::{self, Published};
 use pontoon_plan::renumber::Renumber;
-use pontoon_plan::{Instance, Plan, cable, guard, network, renumber, resolver, sandbox};
+use pontoon_plan::{Instance, Plan, cable, guard, network, renumber, resolver, route, sandbox};
 
 /// A network as it is asked for.
 #[derive(Debug, Clone, Default)]
@@ -106,6 +107,8 @@ pub(crate) struct World {
     pub(crate) cables: Vec<Cable>,
     /// What leaves the interfaces of endpoints.
     pub(crate) impaired: BTreeMap<EndpointId, Impairment>,
+    /// Routes that endpoints were given.
+    pub(crate) given: BTreeMap<EndpointId, StaticRoute>,
     /// More bridges of networks: network and number.
     pub(crate) segments: Vec<(String, u32)>,
     made: u8,
@@ -121,6 +124,7 @@ impl World {
             endpoints: Vec::new(),
             cables: Vec::new(),
             impaired: BTreeMap::new(),
+            given: BTreeMap::new(),
             segments: Vec::new(),
             made: 0,
         }
@@ -344,8 +348,24 @@ impl World {
             }
         });
         let moves: Vec<renumber::Move<'_>> = on.collect();
+        let mut stranded = Vec::new();
         let plan = Renumber { instance: &self.instance, before, after: &after, moves: &moves };
-        [plan.arrive(), plan.leave()]
+        let (arrive, mut leave) = (plan.arrive(), Plan::default());
+        // Routes by routers where nobody is any more go first.
+        for one in &moves {
+            let subnets = [&before.v4, &before.v6].map(|pool| pool.as_ref().map(|pool| pool.subnet));
+            let now = [&after.v4, &after.v6].map(|pool| pool.as_ref().map(|pool| pool.subnet));
+            let left = |via: &IpAddr| {
+                subnets.iter().flatten().any(|net| net.contains(via) && !now.contains(&Some(*net)))
+            };
+            if let Some(given) = self.given.get(&one.before.id).copied().filter(|given| left(&given.via)) {
+                leave.append(route::remove(&one.netns, &one.before.ifname, given, one.sandbox));
+                stranded.push(one.before.id.clone());
+            }
+        }
+        leave.append(plan.leave());
+        self.given.retain(|id, _| !stranded.contains(id));
+        [arrive, leave]
     }
 
     /// Publishes ports of a container.
@@ -401,6 +421,7 @@ impl World {
         let place = self.endpoints.iter().position(on).unwrap();
         let endpoint = self.endpoints.remove(place);
         let impaired = self.impaired.remove(&endpoint.id).unwrap_or_default();
+        self.given.remove(&endpoint.id);
         let mut plan = detach(&Detach {
             instance: &self.instance,
             network,
@@ -422,18 +443,37 @@ impl World {
         plan
     }
 
-    /// Impairs what leaves a container on a network.
-    pub(crate) fn impair(&mut self, container: &str, network: &str, now: Impairment) -> Plan {
+    /// Gives a container a route by a router on a network.
+    pub(crate) fn give_route(&mut self, container: &str, network: &str, given: StaticRoute) -> Plan {
+        let (netns, endpoint) = self.place_of(container, network);
+        self.given.insert(endpoint.id.clone(), given);
+        route::add(&netns, &endpoint.ifname, given, container)
+    }
+
+    /// Takes it away again.
+    pub(crate) fn take_route(&mut self, container: &str, network: &str) -> Plan {
+        let (netns, endpoint) = self.place_of(container, network);
+        let given = self.given.remove(&endpoint.id).unwrap();
+        route::remove(&netns, &endpoint.ifname, given, container)
+    }
+
+    /// Where a container is, and its place on a network.
+    pub(crate) fn place_of(&self, container: &str, network: &str) -> (Netns, Endpoint) {
         let Container { netns, id: sandbox, .. } = &self.containers[container];
         let network = &self.networks[network];
         let on = |one: &&Endpoint| one.sandbox == *sandbox && one.network == network.id;
-        let endpoint = self.endpoints.iter().find(on).unwrap();
+        (netns.clone(), self.endpoints.iter().find(on).unwrap().clone())
+    }
+
+    /// Impairs what leaves a container on a network.
+    pub(crate) fn impair(&mut self, container: &str, network: &str, now: Impairment) -> Plan {
+        let (netns, endpoint) = self.place_of(container, network);
         let before = self.impaired.insert(endpoint.id.clone(), now).unwrap_or_default();
         impair::change(&Impair {
             instance: &self.instance,
-            netns,
+            netns: &netns,
             link: &endpoint.ifname,
-            mtu: network.bridge.mtu,
+            mtu: self.networks[network].bridge.mtu,
             whose: container,
             before,
             now,
@@ -556,7 +596,8 @@ pub(crate) fn publication(text: &str) -> Publication {
     spec.at(first)
 }
 
-fn nth(subnet: IpNet, number: u32) -> IpAddr {
+/// An address of a subnet, by its place.
+pub(crate) fn nth(subnet: IpNet, number: u32) -> IpAddr {
     match subnet {
         IpNet::V4(net) => Ipv4Addr::from(u32::from(net.network()) + number).into(),
         IpNet::V6(net) => Ipv6Addr::from(u128::from(net.network()) + u128::from(number)).into(),

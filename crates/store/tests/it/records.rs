@@ -3,6 +3,7 @@
 use pontoon_model::endpoint::Plug;
 use pontoon_model::impairment::Loss;
 use pontoon_model::op::{NetnsOp, Step};
+use pontoon_model::route::StaticRoute;
 use pontoon_model::sandbox::NetnsId;
 use pontoon_model::subnet::Family;
 use pontoon_model::{Diagnose as _, Impairment, Network};
@@ -215,12 +216,13 @@ fn a_reader_cannot_write() -> Outcome {
 }
 
 #[test]
-fn an_impairment_goes_with_its_endpoint_or_cable() -> Outcome {
+fn impairments_and_routes_go_with_their_endpoint_or_cable() -> Outcome {
     let place = Place::new();
     let mut store = Store::open(&place.dirs)?;
     let lossy = Impairment { loss: Some(Loss::ALL), ..Impairment::default() };
     let slow = Impairment { rate: Some(8_000), ..lossy };
     let (web, laid) = (endpoint(1, 1, 1), cable(7, [Some(1), None]));
+    let route = |to: &str, via: &str| StaticRoute { to: to.parse().unwrap(), via: via.parse().unwrap() };
     let plug = Plug::endpoint(web.id.clone());
     let [first, second] = [0, 1].map(|end| Plug::cable(laid.id.clone(), end));
     store.transaction::<_, StoreError>(|tx| {
@@ -229,6 +231,15 @@ fn an_impairment_goes_with_its_endpoint_or_cable() -> Outcome {
         for (plug, impairment) in [(&plug, &slow), (&plug, &lossy), (&first, &slow), (&second, &lossy)] {
             tx.impairment_put(plug, impairment)?;
         }
+        for (to, via) in [("10.1.0.0/16", "10.5.0.9"), ("10.1.0.0/16", "10.5.0.8"), ("fd01::/64", "fd05::9")]
+        {
+            tx.route_put(&plug, &route(to, via))?;
+            tx.route_put(&second, &route(to, via))?;
+        }
+        let given = vec![route("10.1.0.0/16", "10.5.0.8"), route("fd01::/64", "fd05::9")];
+        assert_eq!(tx.routes(&plug)?, given, "one for each destination");
+        tx.route_delete(&second, &given[0])?;
+        assert_eq!((tx.routes(&second)?, tx.routes(&first)?), (given[1..].to_vec(), vec![]));
         assert_eq!(tx.impairment(&plug)?, lossy);
         assert_eq!(tx.impairment(&first)?, slow);
         tx.impairment_put(&first, &Impairment::default())?;
@@ -240,6 +251,7 @@ fn an_impairment_goes_with_its_endpoint_or_cable() -> Outcome {
     store.read(|tx| {
         for plug in [&plug, &first, &second] {
             assert_eq!(tx.impairment(plug)?, Impairment::default());
+            assert_eq!(tx.routes(plug)?, vec![]);
         }
         Ok(())
     })

@@ -8,6 +8,7 @@ mod ls;
 mod prune;
 mod renumber;
 mod rm;
+mod route;
 
 use std::process::ExitCode;
 
@@ -25,6 +26,8 @@ pub(crate) enum Network {
     Connect(connect::Connect),
     Disconnect(disconnect::Disconnect),
     Renumber(renumber::Renumber),
+    #[command(subcommand)]
+    Route(route::Route),
     Rm(rm::Rm),
     Prune(prune::Prune),
 }
@@ -38,6 +41,7 @@ impl Network {
             Self::Connect(verb) => verb.run(global),
             Self::Disconnect(verb) => verb.run(global),
             Self::Renumber(verb) => verb.run(global),
+            Self::Route(verb) => verb.run(global),
             Self::Rm(verb) => verb.run(global),
             Self::Prune(verb) => verb.run(global),
         }

@@ -277,6 +277,7 @@ impl Host {
         let Some(space) = self.spaces.get_mut(&id) else { return };
         let Some(link) = space.links.remove(name) else { return };
         space.routes.retain(|_, (_, through)| through != name);
+        space.given.retain(|_, (_, through)| through != name);
         for port in space.links.values_mut().filter(|port| port.master.as_deref() == Some(name)) {
             (port.master, port.isolated, port.hairpin) = (None, false, false);
         }

@@ -268,6 +268,39 @@ sandboxed! {
         }
     }
 
+    fn an_mtu_may_be_too_small_for_ipv6(host: Host) {
+        let pontoon = Pontoon::on(&host);
+        pontoon.run("network create -o com.docker.network.driver.mtu=600 blue");
+        pontoon.run("run -d --name web --network blue -- sleep 100");
+        assert!(host.pings("host", &pontoon.address("blue", "web")));
+        assert!(host.sh("ip -n web link show dev eth0").contains("mtu 600"));
+        assert_eq!(pontoon.run("restore"), "everything is as it should be");
+    }
+
+    fn a_cables_mtu_is_that_of_both_ends(host: Host) {
+        host.sh("ip netns add a && ip netns add b");
+        let pontoon = Pontoon::on(&host);
+        let before = pontoon_e2e::state(&host);
+        for (mtu, addresses, named) in [
+            ("67", "", "68 to 65535"),
+            ("65536", "", "68 to 65535"),
+            ("1279", "=fd00::1/64", "1280"),
+            ("1279", " --gateway-b fe80::1", "1280"),
+        ] {
+            let (code, said) = pontoon.fail(&format!("link --mtu {mtu} netns:b netns:a{addresses}"));
+            assert!(code == 1 && said.contains(named), "{mtu}{addresses}: {said}");
+            before.assert_unchanged(&pontoon_e2e::state(&host));
+        }
+        for (mtu, addresses) in [("68", "=10.0.0.1/30"), ("1280", "=fd00::1/64"), ("65535", "")] {
+            pontoon.run(&format!("link --mtu {mtu} netns:a:lan0{addresses} netns:b:lan0"));
+            for place in ["a", "b"] {
+                let link = host.sh(&format!("ip -n {place} link show dev lan0"));
+                assert!(link.contains(&format!("mtu {mtu} ")), "{link}");
+            }
+            pontoon.run("unlink netns:a netns:b");
+        }
+    }
+
     fn a_cable_joins_two_containers_and_nothing_else(host: Host) {
         let pontoon = Pontoon::on(&host);
         pontoon.run("run -d --name a --network none -- sleep 100");

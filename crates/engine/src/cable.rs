@@ -13,6 +13,7 @@ use pontoon_netlink::route::{DumpRoutes, Route, TABLE_MAIN};
 use pontoon_plan::endpoint::IPV6_OFF;
 use pontoon_store::{Recovery, Subject, Tx};
 
+use crate::error::DefinitionError;
 use crate::interface::Home;
 use crate::journal::{Prepared, Preparing, random};
 use crate::recover::clean;
@@ -62,13 +63,15 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// If one is not there, or a name is taken; if the kernel refuses, after undoing everything.
+    /// If one is not there, or a name is taken; if the MTU cannot be had, or is too small for an end's IPv6; if the kernel
+    /// refuses, after undoing everything.
     pub fn link(
         &mut self,
         first: &EndSpec,
         second: &EndSpec,
         mtu: Option<u32>,
     ) -> Result<Outcome<Cable>, EngineError> {
+        check_mtu(mtu, [first, second])?;
         // The host's end is made first: it is the one that a plan can always name.
         let (first, second) = if second.place.is_none() { (second, first) } else { (first, second) };
         let ends = [self.cable_end(first)?, self.cable_end(second)?];
@@ -197,6 +200,20 @@ impl Engine {
             },
             |tx, cable| Ok(clean(tx, &Subject::Cable(cable.id.clone()))?),
         )
+    }
+}
+
+/// Refuses an MTU that a veth pair cannot have (`ETH_MIN_MTU`, `ETH_MAX_MTU`), and one with which the kernel would take
+/// IPv6 away from it (`IPV6_MIN_MTU`).
+fn check_mtu(mtu: Option<u32>, ends: [&EndSpec; 2]) -> Result<(), DefinitionError> {
+    let is_v6 = |end: &EndSpec| {
+        let addresses = end.addresses.iter().map(IpNet::addr);
+        addresses.chain(end.gateway).any(|address| address.is_ipv6())
+    };
+    match mtu {
+        Some(mtu) if !(68..=65_535).contains(&mtu) => Err(DefinitionError::Mtu(mtu)),
+        Some(mtu) if mtu < 1280 && ends.into_iter().any(is_v6) => Err(DefinitionError::SmallMtu(mtu)),
+        _ => Ok(()),
     }
 }
 

@@ -407,7 +407,7 @@ pub enum EngineError {
     },
 }
 
-/// Why a network cannot be what it was asked to be.
+/// Why a network or a cable cannot be what it was asked to be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DefinitionError {
     /// Neither family is wanted.
@@ -438,6 +438,9 @@ pub enum DefinitionError {
     /// Isolated gateways are for internal networks.
     #[error("gateway mode `isolated` is for internal networks")]
     IsolatedOutside,
+    /// An MTU that no link can have.
+    #[error("an MTU of {0} cannot be: it is 68 to 65535 bytes")]
+    Mtu(u32),
     /// An MTU too small for IPv6.
     #[error("an MTU of {0} is too small for IPv6: 1280 at least (RFC 8200)")]
     SmallMtu(u32),
@@ -455,6 +458,7 @@ impl Diagnose for DefinitionError {
             Self::Stray { .. } => "stray-address",
             Self::NotAnAddress { .. } => "bad-address",
             Self::IsolatedOutside => "isolated-not-internal",
+            Self::Mtu(_) => "bad-mtu",
             Self::SmallMtu(_) => "mtu-too-small",
             Self::Driver(_) => "unknown-driver",
         }
@@ -468,7 +472,7 @@ impl Diagnose for DefinitionError {
             Self::FamilyOff(..) => Some("leave out --ipv4=false".into()),
             Self::Stray { .. } => Some("give the --subnet that it lies in".into()),
             Self::IsolatedOutside => Some("add --internal, or leave the gateway mode out".into()),
-            Self::SmallMtu(_) | Self::NotAnAddress { .. } => None,
+            Self::Mtu(_) | Self::SmallMtu(_) | Self::NotAnAddress { .. } => None,
             Self::Driver(_) => Some(
                 "`bridge` is the driver for networks of containers; `host` and `null` are the networks `host` and \
                  `none`, which are always there"

@@ -5,6 +5,7 @@ use pontoon_model::op::{AddressOp, LinkMark, LinkOp, LinkSettings, Netns, RouteO
 
 use crate::endpoint::set_sysctls;
 use crate::{Instance, Plan};
+use crate::{Instance, Plan, has_ipv6};
 
 /// The steps that lay a cable. `netns` says where its ends are, `names` whose they are.
 pub fn lay(instance: &Instance, cable: &Cable, netns: [&Netns; 2], names: [&str; 2]) -> Plan {
@@ -21,7 +22,7 @@ pub fn lay(instance: &Instance, cable: &Cable, netns: [&Netns; 2], names: [&str;
     };
     plan.push(add, format!("a cable from {} to {}: no bridge, no way out", names[0], names[1]));
     for ((end, netns), name) in cable.ends.iter().zip(netns).zip(names) {
-        add_end(&mut plan, end, netns, name);
+        add_end(&mut plan, end, netns, name, has_ipv6(cable.mtu));
     }
     let ends = cable.ends.iter().zip(netns).map(|(end, netns)| (netns.clone(), end.ifname.clone())).collect();
     let why = "asked once, the kernel notes that both ends have carrier, and the first packet passes";
@@ -49,11 +50,15 @@ fn mark(instance: &Instance, cable: &Cable) -> pontoon_model::op::LinkMark {
     mark
 }
 
-fn add_end(plan: &mut Plan, end: &CableEnd, netns: &Netns, name: &str) {
+fn add_end(plan: &mut Plan, end: &CableEnd, netns: &Netns, name: &str, ipv6: bool) {
     let set = |settings| LinkOp::Set { netns: netns.clone(), name: end.ifname.clone(), settings };
     let settings = LinkSettings { no_autoconf: true, ..LinkSettings::default() };
     plan.push(set(settings), format!("{name}: no address that the kernel makes up"));
     set_sysctls(plan, &end.sysctls, netns, &end.ifname, name);
+    if ipv6 {
+        let settings = LinkSettings { no_autoconf: true, ..LinkSettings::default() };
+        plan.push(set(settings), format!("{name}: no address that the kernel makes up"));
+    }
     for address in &end.addresses {
         let add = AddressOp::Add { netns: netns.clone(), link: end.ifname.clone(), address: *address };
         plan.push(add, format!("{name}'s address on the cable"));

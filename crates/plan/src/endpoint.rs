@@ -11,7 +11,7 @@ use pontoon_model::op::{
 use pontoon_model::{Endpoint, IfName, Mac, Network};
 
 use crate::publish::{self, Published};
-use crate::{Instance, Plan, guard};
+use crate::{Instance, Plan, guard, has_ipv6};
 
 /// A default route of one family: the router and the link.
 pub type DefaultRoute = (IpAddr, IfName);
@@ -193,7 +193,8 @@ fn add_cable(plan: &mut Plan, wanted: &Attach<'_>) {
     };
     plan.push(add, format!("{sandbox}'s cable to {}: one end on the bridge, the other inside", network.name));
     let isolated = !network.bridge.icc;
-    let settings = LinkSettings { no_autoconf: true, isolated, up: true, ..LinkSettings::default() };
+    let no_autoconf = has_ipv6(network.bridge.mtu);
+    let settings = LinkSettings { no_autoconf, isolated, up: true, ..LinkSettings::default() };
     let why = match isolated {
         true => format!("{}: containers do not reach each other (enable_icc=false)", network.name),
         false => "the end on the bridge needs no address of its own".to_owned(),
@@ -221,13 +222,16 @@ fn add_inside(plan: &mut Plan, wanted: &Attach<'_>) {
     if named {
         devconf.push((DevConf::RouteLocalnet, true));
     }
-    let settings = LinkSettings { no_autoconf: true, devconf, ..LinkSettings::default() };
+    let no_autoconf = has_ipv6(network.bridge.mtu);
+    let settings = LinkSettings { no_autoconf, devconf, ..LinkSettings::default() };
     let told = if wanted.announce { "; neighbours are told who has this one now" } else { "" };
     let asked = if named { "; answers from 127.0.0.11 may come in" } else { "" };
-    plan.push(
-        LinkOp::Set { netns: netns.clone(), name: link.clone(), settings },
-        format!("{sandbox}: no address that the kernel makes up{told}{asked}"),
-    );
+    if settings != LinkSettings::default() {
+        plan.push(
+            LinkOp::Set { netns: netns.clone(), name: link.clone(), settings },
+            format!("{sandbox}: no address that the kernel makes up{told}{asked}"),
+        );
+    }
     if endpoint.v6.is_some() {
         plan.push(
             inside(netns, format!("net/ipv6/conf/{link}/accept_ra"), "0"),

@@ -29,6 +29,12 @@ pub use instance::Instance;
 use pontoon_model::Step;
 use pontoon_model::op::Op;
 
+/// Whether links of this MTU have IPv6: from those that are too small, the kernel takes it away with all its settings
+/// (`IPV6_MIN_MTU` and `addrconf_notify()` in net/ipv6/addrconf.c).
+pub(crate) fn has_ipv6(mtu: Option<u32>) -> bool {
+    mtu.is_none_or(|mtu| mtu >= 1280)
+}
+
 /// Steps in the order in which they are taken.
 #[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]

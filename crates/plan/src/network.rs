@@ -10,7 +10,7 @@ use pontoon_model::{Endpoint, IfName, Network};
 use pontoon_nft::syntax::Command;
 
 use crate::publish::{self, Published};
-use crate::{Instance, Plan, guard, ruleset};
+use crate::{Instance, Plan, guard, has_ipv6, ruleset};
 
 /// Path of the switch for forwarding IPv4, below `/proc/sys`.
 pub const IPV4_FORWARD: &str = "net/ipv4/ip_forward";
@@ -72,7 +72,8 @@ pub fn add_segment(instance: &Instance, network: &Network, segment: &Segment) ->
         mtu: network.bridge.mtu,
     };
     plan.push(cable, format!("{name}: a cable joins it to the network's other bridges"));
-    let settings = LinkSettings { no_autoconf: true, up: true, ..LinkSettings::default() };
+    let no_autoconf = has_ipv6(network.bridge.mtu);
+    let settings = LinkSettings { no_autoconf, up: true, ..LinkSettings::default() };
     let trunk = LinkSettings { isolated: !network.bridge.icc, ..settings.clone() };
     let uplink = LinkSettings { master: Some(segment.bridge.clone()), ..settings.clone() };
     plan.push(
@@ -228,8 +229,11 @@ fn add_bridge(plan: &mut Plan, instance: &Instance, network: &Network) {
         devconf.push((DevConf::RouteLocalnet, true));
         why.push_str("; containers may ask for names at 127.0.0.11");
     }
-    let settings = LinkSettings { no_autoconf: true, devconf, ..LinkSettings::default() };
-    plan.push(set(&name, settings), format!("{}: {why}", network.name));
+    let no_autoconf = has_ipv6(network.bridge.mtu);
+    let settings = LinkSettings { no_autoconf, devconf, ..LinkSettings::default() };
+    if settings != LinkSettings::default() {
+        plan.push(set(&name, settings), format!("{}: {why}", network.name));
+    }
 }
 
 fn add_forwarding(plan: &mut Plan, network: &Network, host: &HostSwitches) {

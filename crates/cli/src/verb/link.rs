@@ -24,7 +24,7 @@ use crate::show::plan::PlanFlag;
 /// Prints both ends as they are, in the same form.
 #[derive(Debug, Args)]
 pub(crate) struct Link {
-    /// MTU of both ends, in bytes
+    /// MTU of both ends, in bytes: 68 to 65535, with IPv6 at least 1280
     #[arg(long, value_name = "BYTES")]
     mtu: Option<u32>,
     /// Router for a default route of A's through the cable

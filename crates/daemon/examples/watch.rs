@@ -20,6 +20,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             Report::Failed(error) => format!("failed: {error}"),
             Report::LinkGone { name, endpoint } => format!("link gone: {name} of {endpoint}"),
             Report::RouteAppeared(route) => format!("route: {route:?}"),
+            Report::Rejoined(rejoined) => format!("connected as it was: {}", rejoined.container),
             Report::Drift(drift) => format!("drift {}: {}", drift.code, drift.found),
             Report::Repair { repair, took } => {
                 let by = repair.drift.by.map_or_else(String::new, |by| format!(" by {by}"));

@@ -2,11 +2,13 @@
 //! somebody took away. Everything but names works without it.
 //!
 //! The main thread talks with commands (`desk.rs`) and keeps what the server knows in step with the records (`names.rs`);
-//! the server of names ([`dns`]) and the watch over the host ([`watch`]) have threads of their own.
+//! the server of names ([`dns`]), the watch over the host ([`watch`]) and the one over containers of other engines
+//! (`engines.rs`) have threads of their own.
 
 pub mod activation;
 mod desk;
 pub mod dns;
+mod engines;
 mod error;
 mod figures;
 pub mod health;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use pontoon_dns::{Member, NetworkNames, Place};
 use pontoon_engine::notice::{Notice, ServedNetwork};
+use pontoon_kernel::datagram;
 use pontoon_model::diagnose::as_warning;
 use pontoon_model::endpoint::EndpointState;
 use pontoon_model::network::Driver;
@@ -134,12 +135,18 @@ impl Names {
             Notice::Member(id) => vec![id.clone()],
             Notice::Network(id) => self.members_of(id)?,
         };
-        concerned.iter().try_for_each(|id| self.read(id))?;
+        concerned.iter().try_for_each(|id| self.read_again(id))?;
         let networks =
             concerned.iter().filter_map(|id| self.members.get(id)).flat_map(|member| &member.places);
         let failures: HashSet<String> =
             networks.filter_map(|place| self.networks.get(&place.network)?.failure.clone()).collect();
         Ok(failures.into_iter().collect())
+    }
+
+    /// Reads again what a command says of a container. Links that it has made again are not gone any more.
+    fn read_again(&mut self, id: &SandboxId) -> Result<(), StoreError> {
+        self.gone.retain(|link, owner| owner != id || !exists(link));
+        self.read(id)
     }
 
     /// Reads one container's records again.
@@ -254,6 +261,11 @@ impl Names {
     pub(crate) fn link_came_back(&mut self, link: &IfName) -> Result<(), StoreError> {
         self.gone.remove(link).map_or(Ok(()), |owner| self.read(&owner))
     }
+}
+
+/// Whether the host has a link of that name.
+pub(crate) fn exists(link: &IfName) -> bool {
+    datagram::index_of(link).is_ok()
 }
 
 impl Served {

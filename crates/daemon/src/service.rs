@@ -8,9 +8,9 @@ use pontoon_dns::upstreams::Domain;
 use pontoon_engine::drift::{Code, Done, Repair, not_repaired};
 use pontoon_engine::event::EventLog;
 use pontoon_engine::notice::{self, Answer, Request, Status, Upstream};
+use pontoon_engine::rejoin::Rejoined;
 use pontoon_engine::{Engine, Mode, Root, drift, root as engine};
 use pontoon_kernel::control::{Conversation, Listener};
-use pontoon_kernel::datagram;
 use pontoon_kernel::signal::Signals;
 use pontoon_model::config::NamesConfig;
 use pontoon_model::diagnose::with_causes;
@@ -23,10 +23,11 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use tracing::{debug, error, info, warn};
 
 use crate::desk::Desk;
+use crate::engines::Engines;
 use crate::figures::{self, Problems};
 use crate::inbox::Inbox;
 use crate::metrics::DriftCounters;
-use crate::names::Names;
+use crate::names::{self, Names};
 use crate::notify::Notifier;
 use crate::overlaps::Overlaps;
 use crate::watch::{self, Report, Watch};
@@ -85,6 +86,8 @@ fn attend(
     let server = Arc::new(dns::Server::start(asking(root.config()?.names))?);
     let inbox = Inbox::open().map_err(|errno| DaemonError::Wait { what: "open an eventfd", errno })?;
     let watch = Watch::start(root.clone(), watch::Options { repair: options.repair }, inbox.sender())?;
+    let engines = options.repair.then(|| Engines::start(root.clone(), inbox.sender())).transpose();
+    let engines = engines.map_err(DaemonError::Thread)?;
     let (counters, problems) = (Arc::new(DriftCounters::default()), Problems::default());
     let figures = options.metrics.as_ref().map(|address| {
         figures::serve(address, root, Arc::clone(&server), Arc::clone(&counters), Arc::clone(&problems))
@@ -115,6 +118,7 @@ fn attend(
     // It is about to be seen.
     let _ = daemon.notifier.stopping();
     daemon.tell(News::daemon(Action::Stop, std::process::id(), VERSION));
+    drop(engines);
     watch.stop();
     drop(figures);
     info!("ended");
@@ -288,6 +292,10 @@ impl Daemon {
                 debug!("link {name} of endpoint {} is gone", endpoint.short());
                 self.gone(&name, &endpoint)?;
             }
+            Report::Rejoined(Rejoined { container, links }) => {
+                info!("{container} was started anew, and is connected as it was");
+                links.iter().try_for_each(|link| self.names.link_came_back(link))?;
+            }
             Report::RouteAppeared(route) => {
                 debug!("a new route to {}", route.destination);
                 self.overlaps.something_came();
@@ -343,7 +351,9 @@ impl Daemon {
     fn came_back(&mut self, drift: &Drift) -> Result<(), DaemonError> {
         for op in drift.plan.ops() {
             match op {
-                Op::Link(LinkOp::AddVeth { name, .. }) if exists(name) => self.names.link_came_back(name)?,
+                Op::Link(LinkOp::AddVeth { name, .. }) if names::exists(name) => {
+                    self.names.link_came_back(name)?
+                }
                 Op::Link(LinkOp::AddBridge { name, .. }) if drift.code == Code::BridgeGone => {
                     self.names.bridge_appeared(name.as_str());
                 }
@@ -357,7 +367,7 @@ impl Daemon {
     /// passing.
     fn gone(&mut self, name: &str, endpoint: &EndpointId) -> Result<(), DaemonError> {
         match name.parse::<IfName>() {
-            Ok(name) if !exists(&name) => Ok(self.names.link_gone(name, endpoint)?),
+            Ok(name) if !names::exists(&name) => Ok(self.names.link_gone(name, endpoint)?),
             // One that is no interface's name is none of ours.
             _ => Ok(()),
         }
@@ -368,10 +378,6 @@ impl Daemon {
             warn!("what happened could not be written down for `events`: {error}");
         }
     }
-}
-
-fn exists(link: &IfName) -> bool {
-    datagram::index_of(link).is_ok()
 }
 
 fn by(drift: &Drift) -> String {

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
 use pontoon_engine::drift::{Code, Done, Drift, Hand, Repair, Scope};
+use pontoon_engine::rejoin::Rejoined;
 use pontoon_engine::{Engine, EngineError, Mode, Root};
 use pontoon_kernel::error::KernelError;
 use pontoon_kernel::watch::{Event, Watch as Listener};
@@ -57,7 +58,7 @@ pub struct NewRoute {
     pub protocol: u8,
 }
 
-/// What the watch has to tell.
+/// What the watch has to tell, and the thread that looks after containers of other engines.
 #[derive(Debug)]
 pub enum Report {
     /// It listens, and has looked at everything once.
@@ -80,6 +81,8 @@ pub enum Report {
     },
     /// There is a new route of somebody else's.
     RouteAppeared(NewRoute),
+    /// A container that its engine had started anew was connected as it was.
+    Rejoined(Rejoined),
     /// More happened than could be followed. Everything is looked at.
     Missed,
     /// The host could not be looked at. It is tried again.

@@ -8,7 +8,8 @@ use pontoon_testkit::{Background, Host};
 use crate::groups::Groups;
 
 /// Debian's, whatever else is called so.
-const CLIENT: &str = "DOCKER_HOST=unix:///run/docker.sock DOCKER_CONFIG=/run/docker/client /usr/bin/docker";
+pub const CLIENT: &str =
+    "DOCKER_HOST=unix:///run/docker.sock DOCKER_CONFIG=/run/docker/client /usr/bin/docker";
 
 /// The engine, with all it writes to in memory.
 ///

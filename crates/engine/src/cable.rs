@@ -189,7 +189,7 @@ impl Engine {
         let instance = self.instance().clone();
         self.change(
             |at| {
-                let sandboxes = sandboxes(at, &cable)?;
+                let sandboxes = sandboxes(at.tx, &cable)?;
                 let first = cable.ends[0].sandbox.as_ref().and_then(|id| sandboxes.get(id));
                 // The first end's namespace may no longer be found by its name; the other end is as good.
                 let reached = at.executor.reach(&first.map_or(Netns::Host, resolve::netns))?;
@@ -239,10 +239,11 @@ fn former(tx: &Tx<'_>, place: &ContainerRef) -> Result<Option<Sandbox>, EngineEr
     Ok(tx.sandboxes()?.into_iter().find(|sandbox| sandbox.is_meant_by(place)))
 }
 
-fn sandboxes(at: &Preparing<'_, '_>, cable: &Cable) -> Result<BTreeMap<SandboxId, Sandbox>, EngineError> {
+/// The containers that a cable's ends are in.
+pub(crate) fn sandboxes(tx: &Tx<'_>, cable: &Cable) -> Result<BTreeMap<SandboxId, Sandbox>, EngineError> {
     let mut found = BTreeMap::new();
     for id in cable.ends.iter().filter_map(|end| end.sandbox.clone()) {
-        if let Some(sandbox) = at.tx.sandbox(&id)? {
+        if let Some(sandbox) = tx.sandbox(&id)? {
             found.insert(id, sandbox);
         }
     }

@@ -16,7 +16,7 @@ use pontoon_oci::{Client, Kind, OciError};
 use pontoon_plan::Plan;
 use pontoon_store::{Recovery, Subject};
 
-use crate::cable::removal;
+use crate::cable::{removal, sandboxes};
 use crate::connect::ForeignRoutes;
 use crate::container::running;
 use crate::drift::{Links, Scope, Whose};
@@ -116,15 +116,27 @@ impl Engine {
     }
 
     fn rejoin_alone(&mut self, found: &Found, id: &SandboxId) -> Result<Option<Rejoined>, EngineError> {
-        let moved = self.store.transaction(|tx| -> Result<_, EngineError> {
-            let Some(known) = tx.bare().sandbox(id)? else { return Ok(None) };
-            let renewed = found.renew(known);
-            tx.sandbox_put(&renewed)?;
-            let mut endpoints = tx.endpoints_of_sandbox(id)?;
-            endpoints.retain(|endpoint| endpoint.state == EndpointState::Attached);
-            Ok(Some((renewed, endpoints, tx.cables_of_sandbox(id)?)))
+        let former = self.store.transaction(|tx| -> Result<_, EngineError> {
+            let former = tx.bare().sandbox(id)?;
+            former.iter().try_for_each(|former| tx.sandbox_put(&found.renew(former.clone())))?;
+            Ok(former)
         })?;
-        let Some((sandbox, endpoints, cables)) = moved else { return Ok(None) };
+        let Some(former) = former else { return Ok(None) };
+        let done = self.rejoin_moved(found.renew(former.clone()));
+        if done.is_err() {
+            // Whoever looks at it next finds that it is not where its record says, and tries again.
+            self.store.transaction(|tx| tx.sandbox_put(&former))?;
+        }
+        done
+    }
+
+    /// Makes the links of a container whose record says where it is now.
+    fn rejoin_moved(&mut self, sandbox: Sandbox) -> Result<Option<Rejoined>, EngineError> {
+        let (mut endpoints, mut cables) = self.store.read(|tx| -> Result<_, EngineError> {
+            let mut endpoints = tx.endpoints_of_sandbox(&sandbox.id)?;
+            endpoints.retain(|endpoint| endpoint.state == EndpointState::Attached);
+            Ok((endpoints, tx.cables_of_sandbox(&sandbox.id)?))
+        })?;
         self.clear_former(&sandbox, &endpoints, &cables)?;
         let links = endpoints.iter().map(|endpoint| &endpoint.id).chain(cables.iter().map(|cable| &cable.id));
         let links: BTreeSet<Whose> = links.cloned().map(Whose::Endpoint).collect();
@@ -133,11 +145,17 @@ impl Engine {
         if plan.is_empty() {
             return Ok(None);
         }
+        let made: BTreeSet<String> = plan.ops().filter_map(mark_made).map(str::to_owned).collect();
+        let instance = self.instance().clone();
+        endpoints.retain(|endpoint| made.contains(&instance.veth_mark(&endpoint.id).alias));
+        // One whose other end is in a container that has ended comes with that.
+        cables.retain(|cable| made.contains(&instance.veth_mark(&cable.id).alias));
         let what = format!("connect {} as it was", sandbox.shown_as());
         self.change(
             |_| Ok(Prepared { value: (), plan, subject: Subject::Prune, recovery: Recovery::Undo, what }),
             |_, ()| Ok(()),
         )?;
+        self.notify(self.notices(&Subject::Sandbox(sandbox.id.clone())), true);
         self.tell_rejoined(&sandbox, &endpoints, &cables)?;
         let links = endpoints.into_iter().map(|endpoint| endpoint.host_ifname).collect();
         Ok(Some(Rejoined { container: sandbox.shown_as(), links }))
@@ -164,14 +182,7 @@ impl Engine {
                 cable.ends.iter().position(|end| end.sandbox.as_ref() == Some(&sandbox.id)).unwrap_or(0);
             let end = &cable.ends[own];
             if !self.has_end(&netns, &end.ifname, end.mac)? {
-                let ids = cable.ends.iter().filter_map(|end| end.sandbox.as_ref());
-                let sandboxes = self.store.read(|tx| -> Result<_, EngineError> {
-                    let mut sandboxes = BTreeMap::new();
-                    for id in ids {
-                        sandboxes.extend(tx.bare().sandbox(id)?.map(|sandbox| (id.clone(), sandbox)));
-                    }
-                    Ok(sandboxes)
-                })?;
+                let sandboxes = self.store.read(|tx| sandboxes(tx, cable))?;
                 plan.append(removal(&instance, cable, 1 - own, &sandboxes).0);
             }
         }
@@ -194,13 +205,7 @@ impl Engine {
         let ForeignRoutes { v4, v6 } =
             self.foreign_routes(sandbox, &resolve::netns(sandbox), [true, true])?;
         let stays = |op: &Op| match op {
-            Op::Route(RouteOp::Default { via, .. }) => {
-                if via.is_ipv4() {
-                    v4
-                } else {
-                    v6
-                }
-            }
+            Op::Route(RouteOp::Default { via, .. }) => via.is_ipv4() && v4 || via.is_ipv6() && v6,
             _ => false,
         };
         let mut plan = Plan::default();
@@ -230,5 +235,13 @@ impl Engine {
         })?;
         self.tell(news);
         Ok(())
+    }
+}
+
+/// The mark of the link that a step makes.
+fn mark_made(op: &Op) -> Option<&str> {
+    match op {
+        Op::Link(LinkOp::AddVeth { mark, .. }) => Some(&mark.alias),
+        _ => None,
     }
 }

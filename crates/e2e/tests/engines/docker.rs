@@ -1,8 +1,8 @@
 //! Docker's.
 
-use pontoon_e2e::Pontoon;
-use pontoon_e2e::docker::Docker;
-use pontoon_testkit::sandboxed;
+use pontoon_e2e::docker::{CLIENT, Docker};
+use pontoon_e2e::{Pontoon, eventually};
+use pontoon_testkit::{Host, sandboxed};
 
 use crate::network;
 
@@ -33,6 +33,11 @@ fn links(docker: &Docker, container: &str) -> String {
     let mut found: Vec<String> = words.filter(|words| !words.starts_with("lo ")).collect();
     found.sort();
     found.join("\n")
+}
+
+/// Whether a container's own resolver knows a name.
+fn resolves(host: &Host, container: &str, name: &str) -> bool {
+    host.try_sh(&format!("{CLIENT} exec {container} getent hosts {name}")).status.success()
 }
 
 sandboxed! {
@@ -159,5 +164,52 @@ sandboxed! {
         bare(&docker, "web");
         pontoon.run(&format!("network connect --ip {address} blue docker:web"));
         assert!(host.pings(&db, &address));
+    }
+    fn the_daemon_connects_what_is_started_anew(host: Host) {
+        let mut docker = Docker::start(&host);
+        let pontoon = Pontoon::on(&host);
+        network(&pontoon, "--subnet 10.9.0.0/24 --ipv6 blue");
+        for name in ["web", "db"] {
+            bare(&docker, name);
+            pontoon.run(&format!("network connect blue docker:{name}"));
+        }
+        pontoon.run("publish docker:web 8080:80");
+        pontoon.run("link docker:web:lan0=10.8.0.1/24 docker:db:lan0=10.8.0.2/24");
+        let before = ["web", "db"].map(|name| links(&docker, name));
+        let as_before = || {
+            eventually("all is as it was", || ["web", "db"].map(|name| links(&docker, name)) == before);
+            eventually("its name is told", || resolves(&host, "db", "web"));
+            let pings = |from: &str, to: &str| docker.sh(&format!("exec {from} ping -c 1 -W 2 {to}"));
+            pings("db", "10.8.0.1");
+            pings("db", "web");
+            pings("web", "10.8.0.2");
+        };
+        as_before();
+        for (times, how) in ["restart --time 0 web", "restart --time 0 db web", "kill web"].into_iter().enumerate() {
+            docker.sh(how);
+            if how.starts_with("kill") {
+                eventually("its end is told", || !resolves(&host, "db", "web"));
+                docker.sh("start web");
+            }
+            as_before();
+            let told = pontoon.run("events --since 1h --until 0s --filter type=network --filter event=reconnect --filter container=docker:web");
+            assert_eq!(told.lines().count(), times + 1, "{told}");
+        }
+        let web = format!("pid:{}", docker.sh("inspect --format '{{.State.Pid}}' web"));
+        let server = host.serve(&web, 80, "again");
+        assert_eq!(host.fetch("host", "127.0.0.1:8080").expect("it is published").text, "again");
+        drop(server);
+
+        // Though Docker itself was away meanwhile, and took its containers along.
+        docker.restart();
+        docker.sh("start web db");
+        let as_before = || ["web", "db"].map(|name| links(&docker, name)) == before;
+        host.wait_until("all is as it was", as_before);
+
+        // What it removes has no place any more.
+        docker.sh("rm --force web");
+        eventually("its place is free", || !pontoon.run("ps -a").contains("docker:web"));
+        assert!(!resolves(&host, "db", "web"));
+        assert!(pontoon.run("ps").contains("docker:db"));
     }
 }

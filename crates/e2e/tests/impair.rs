@@ -236,6 +236,20 @@ sandboxed! {
         pontoon.run("restore");
         assert!(host.pings("host", "10.5.0.2") || host.pings("host", "10.5.0.2"));
         assert_eq!(set(&host), before);
+        // Taken away by hand, though the link stays.
+        host.sh("tc -n web qdisc delete dev eth0 root");
+        host.sh_in("web", "nft flush ruleset");
+        let said = pontoon.run("restore");
+        let repaired = "repaired: `eth0` in web on blue has its queueing discipline no longer\n\
+                        repaired: `eth0` in web on blue has the rule that drops what leaves it no longer";
+        assert_eq!(said, repaired);
+        assert_eq!(set(&host), before);
+        assert_eq!(pontoon.run("restore"), "everything is as it should be");
+        // One of somebody else's stays.
+        host.sh("tc -n web qdisc replace dev eth0 root handle 1: pfifo limit 100");
+        let output = pontoon.attempt("restore");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("another queueing discipline"), "{output:?}");
+        assert!(host.sh_in("web", "tc qdisc show dev eth0").contains("pfifo"));
     }
 
     fn killed_half_way_it_is_done_or_undone(host: Host) {

@@ -28,7 +28,7 @@ use crate::{Instance, Plan};
 
 pub use busy::Busy;
 pub use fight::Fights;
-pub use seen::{Observed, SeenLink, SeenPort, SeenRoutes, SeenRules, SeenWays};
+pub use seen::{Observed, SeenImpairment, SeenLink, SeenPort, SeenRoutes, SeenRules, SeenWays};
 pub use wanted::{HostNow, Wanted};
 
 /// A link: in which namespace, and its name.
@@ -83,13 +83,15 @@ pub enum Code {
     RouteGone,
     /// A container's default route is gone.
     DefaultRouteGone,
+    /// What impairs an interface is gone.
+    ImpairmentGone,
     /// A switch of the host was switched off: forwarding, `accept_ra`.
     SwitchOff,
 }
 
 impl Code {
     /// All of them.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::RulesGone,
         Self::SetGone,
         Self::SetChanged,
@@ -113,6 +115,7 @@ impl Code {
         Self::LinkDown,
         Self::RouteGone,
         Self::DefaultRouteGone,
+        Self::ImpairmentGone,
         Self::SwitchOff,
     ];
 
@@ -142,6 +145,7 @@ impl Code {
             Self::LinkDown => "link-down",
             Self::RouteGone => "route-gone",
             Self::DefaultRouteGone => "default-route-gone",
+            Self::ImpairmentGone => "impairment-gone",
             Self::SwitchOff => "switch-off",
         }
     }

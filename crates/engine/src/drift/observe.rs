@@ -15,7 +15,9 @@ use pontoon_netlink::address::DumpAddresses;
 use pontoon_netlink::link::{AddrGenMode, DumpLinks, Ipv4Conf, Link, LinkIndex, PortOptions};
 use pontoon_netlink::route::{DumpRoutes, Route, RouteType, TABLE_LOCAL, TABLE_MAIN};
 use pontoon_netlink::{Family, Prefix};
-use pontoon_plan::drift::{Observed, SeenLink, SeenPort, SeenRoutes, SeenRules, SeenWays, Wanted};
+use pontoon_plan::drift::{
+    Observed, SeenImpairment, SeenLink, SeenPort, SeenRoutes, SeenRules, SeenWays, Wanted,
+};
 
 use super::records::Records;
 use super::{Links, Scope, Whose};
@@ -45,7 +47,32 @@ impl Engine {
             Links::All => self.see_all_links(scope, wanted, &mut seen)?,
             Links::Of(some) => self.see_some_links(scope, some, wanted, &mut seen)?,
         }
+        self.see_impairments(wanted, &mut seen)?;
         Ok(seen)
+    }
+
+    /// What impairs the links that were looked at, where something should.
+    fn see_impairments(&mut self, wanted: &Wanted<'_>, seen: &mut Observed) -> Result<(), EngineError> {
+        for (place, found) in &mut seen.links {
+            let Some(found) = found.as_mut().filter(|_| wanted.impairments(place).next().is_some()) else {
+                continue;
+            };
+            found.impaired = match self.see_impairment(&place.0, &place.1) {
+                Ok(impaired) => Some(impaired),
+                // It went in this moment, or its reader may not look.
+                Err(Refusal::Gone(_) | Refusal::NoLink(_)) => None,
+                Err(_) if self.mode == Mode::DryRun => None,
+                Err(error) => return Err(error.into()),
+            };
+            self.leave(Some(&place.0));
+        }
+        Ok(())
+    }
+
+    fn see_impairment(&mut self, netns: &Netns, link: &IfName) -> Result<SeenImpairment, Refusal> {
+        let table = pontoon_plan::impair::table(self.instance(), link);
+        let root = self.executor.qdisc(netns, link)?.map(|found| found.handle.0);
+        Ok(SeenImpairment { root, table: self.executor.has_table_in(netns, &table)? })
     }
 
     fn see_rules(&mut self) -> Result<Option<SeenRules>, EngineError> {
@@ -291,6 +318,7 @@ fn seen_link(link: &Link) -> SeenLink {
             .collect(),
         addresses: None,
         routes: None,
+        impaired: None,
     }
 }
 

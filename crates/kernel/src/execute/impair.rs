@@ -4,7 +4,7 @@ use pontoon_model::IfName;
 use pontoon_model::op::{Bucket, ImpairOp, Netns as Where, Shape, Wait};
 use pontoon_netlink::link::LinkIndex;
 use pontoon_netlink::qdisc::{DelQdisc, Discipline, Handle, Parent, Qdisc, ReplaceQdisc};
-use pontoon_nft::syntax::Command;
+use pontoon_nft::syntax::{Command, TableRef};
 use rustix::io::Errno;
 
 use super::{Executor, Refusal};
@@ -37,6 +37,15 @@ impl Executor {
     pub fn qdisc(&mut self, netns: &Where, link: &IfName) -> Result<Option<Qdisc>, Refusal> {
         let index = self.index(netns, link)?;
         Ok(qdisc::at(self.socket(netns)?, link.as_str(), index)?.filter(|found| found.handle != Handle(0)))
+    }
+
+    /// Whether a table is there, in a namespace.
+    ///
+    /// # Errors
+    ///
+    /// Where the namespace is gone, or the kernel does not tell.
+    pub fn has_table_in(&mut self, netns: &Where, table: &TableRef) -> Result<bool, Refusal> {
+        Ok(nftables::table_exists(self.nft_socket_in(netns)?, table)?)
     }
 
     /// What is there is ours, or the kernel's own; or else it is left.

@@ -1,7 +1,7 @@
 //! Links, and what goes along with them: ports, addresses, routes.
 
 use pontoon_model::op::{
-    AddressOp, DevConf, LinkMending, LinkOp, LinkSettings, NeighbourOp, Netns, Op, RouteOp,
+    AddressOp, DevConf, ImpairOp, LinkMending, LinkOp, LinkSettings, NeighbourOp, Netns, Op, RouteOp, Shape,
 };
 use pontoon_model::{IfName, Step};
 
@@ -26,6 +26,7 @@ pub(super) fn find(wanted: &Wanted<'_>, seen: &Observed, drifts: &mut Vec<Drift>
             None => drifts.extend(one.gone()),
             Some(found) if link.is(found) => {
                 one.changes(found, drifts);
+                one.impairments(found, drifts);
                 one.routes(found, &mut routes);
             }
             // Of an end in a container nothing is known but the address: it may have another by now.
@@ -299,6 +300,37 @@ impl One<'_> {
         }
     }
 
+    /// Values that somebody changed are not seen: what impairs it is ours and there, or is not.
+    fn impairments(&self, found: &SeenLink, drifts: &mut Vec<Drift>) {
+        let Some(there) = found.impaired else { return };
+        for step in self.steps(|op| matches!(op, Op::Impair(_))).steps {
+            let (is_there, theirs) = match &step.op {
+                Op::Impair(ImpairOp::Shape { now, .. }) => (
+                    there.root == now.root_handle(),
+                    there.root.is_some_and(|root| !Shape::HANDLES.contains(&root)),
+                ),
+                _ => (there.table, false),
+            };
+            if is_there {
+                continue;
+            }
+            let (object, what) = (self.object(), self.what());
+            let drift = |found, steps| {
+                self.drift(
+                    Code::ImpairmentGone,
+                    format!("{} of {object}", kind(&step.op)),
+                    found,
+                    Plan { steps },
+                )
+            };
+            drifts.push(match theirs {
+                // That stays.
+                true => drift(format!("{what} has another queueing discipline than ours"), Vec::new()),
+                false => drift(format!("{what} has {} no longer", kind(&step.op)), vec![step.clone()]),
+            });
+        }
+    }
+
     fn routes(&self, found: &SeenLink, drifts: &mut Vec<Drift>) {
         let Some(routes) = found.routes.as_ref().filter(|_| found.up && self.link.kind == Kind::Bridge)
         else {
@@ -367,6 +399,14 @@ impl One<'_> {
             }
         }
         plan
+    }
+}
+
+/// What a step impairs a link by.
+fn kind(op: &Op) -> &'static str {
+    match op {
+        Op::Impair(ImpairOp::Shape { .. }) => "its queueing discipline",
+        _ => "the rule that drops what leaves it",
     }
 }
 

@@ -73,6 +73,17 @@ pub struct SeenLink {
     pub addresses: Option<Vec<IpNet>>,
     /// The routes that lead through it, if they were asked for.
     pub routes: Option<SeenRoutes>,
+    /// What impairs it, if that was asked for.
+    pub impaired: Option<SeenImpairment>,
+}
+
+/// What impairs a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SeenImpairment {
+    /// The number of the queueing discipline that somebody put there.
+    pub root: Option<u16>,
+    /// Whether our table about it is there.
+    pub table: bool,
 }
 
 /// A bridge port's options.

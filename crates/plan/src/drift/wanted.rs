@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use ipnet::IpNet;
 use pontoon_model::observed::{BridgeFilter, HostSwitches};
 use pontoon_model::op::{
-    AddressOp, ConntrackOp, DevConf, LinkMark, LinkOp, NeighbourOp, Netns, NftOp, Op, RouteOp, SysctlOp,
+    AddressOp, ConntrackOp, DevConf, ImpairOp, LinkMark, LinkOp, NeighbourOp, Netns, NftOp, Op, RouteOp,
+    SysctlOp,
 };
 use pontoon_model::{IfName, Network, NetworkName, Step};
 use pontoon_nft::syntax::{Command, Elements};
@@ -185,6 +186,15 @@ impl<'a> Wanted<'a> {
             Kind::First(other) | Kind::Second(other) => Some(other),
             Kind::Bridge | Kind::Loopback => None,
         }
+    }
+
+    /// What should impair a link.
+    pub fn impairments(&self, place: &Place) -> impl Iterator<Item = &ImpairOp> {
+        let steps = self.link(place).into_iter().flat_map(|link| self.steps_of(&[link]));
+        steps.filter_map(|step| match &step.op {
+            Op::Impair(op) => Some(op),
+            _ => None,
+        })
     }
 
     /// The bridge that a link of the host should be a port of.

@@ -7,7 +7,8 @@ use pontoon_model::op::Netns;
 use pontoon_model::sandbox::NetnsId;
 use pontoon_model::{Impairment, Network};
 use pontoon_plan::drift::{
-    Attached, Busy, Code, Desired, Drift, HostNow, Laid, Observed, SeenRules, SeenWays, Wanted, find,
+    Attached, Busy, Code, Desired, Drift, HostNow, Laid, Observed, SeenImpairment, SeenLink, SeenRules,
+    SeenWays, Wanted, find,
 };
 use pontoon_plan::endpoint::{DefaultRoutes, elect};
 use pontoon_plan::impair::{self, Impair};
@@ -58,6 +59,7 @@ impl Damage {
                 let space = host.spaces.values_mut().nth(which % count).unwrap();
                 space.routes.clear();
                 space.given.clear();
+                space.leaving.clear();
             }
         }
     }
@@ -199,7 +201,14 @@ fn seen(wanted: &Wanted<'_>, world: &World, host: &Host) -> Observed {
         let space = &host.spaces[&id];
         let index =
             |name: &str| space.links.keys().position(|key| key == name).map_or(0, |place| place as u32 + 1);
-        let link = space.links.get(place.1.as_str()).map(|link| link.seen(index, place.1.as_str()));
+        let table = impair::table(&world.instance, &place.1).name;
+        let link = space.links.get(place.1.as_str()).map(|link| SeenLink {
+            impaired: Some(SeenImpairment {
+                root: link.shape.root_handle(),
+                table: space.leaving.contains_key(&table),
+            }),
+            ..link.seen(index, place.1.as_str())
+        });
         seen.links.insert(place.clone(), link);
         let [v4, v6] = [true, false].map(|v4| space.routes.contains_key(&v4));
         let destinations = space.given.keys().copied().collect();

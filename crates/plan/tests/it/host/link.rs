@@ -31,7 +31,7 @@ pub(crate) struct Link {
     pub(crate) up: bool,
     pub(super) sysctls: BTreeMap<String, String>,
     /// What its queueing disciplines do.
-    pub(super) shape: Shape,
+    pub(crate) shape: Shape,
     mtu: Option<u32>,
     master: Option<String>,
     isolated: bool,
@@ -72,7 +72,7 @@ impl Link {
 
     /// Somebody changes it.
     pub(crate) fn damage(&mut self, what: usize) {
-        match what % 10 {
+        match what % 11 {
             0 => self.up = false,
             1 => self.alias = Some("mine".to_owned()),
             2 => self.alias = None,
@@ -81,7 +81,8 @@ impl Link {
             5 => self.isolated = !self.isolated && self.master.is_some(),
             6 => self.hairpin = false,
             7 => self.stp = self.kind == Kind::Bridge,
-            8 => self.sysctls.retain(|key, _| key != "forwarding" && key != super::LOCAL_ROUTE),
+            8 => self.shape = Shape::default(),
+            9 => self.sysctls.retain(|key, _| key != "forwarding" && key != super::LOCAL_ROUTE),
             _ => self.routeless.extend(self.addresses.iter().map(IpNet::trunc)),
         }
         // A port that is none has no options of one.
@@ -108,6 +109,7 @@ impl Link {
             port: self.master.is_some().then_some(port),
             conf: conf.into_iter().map(|conf| (conf, on(conf))).collect(),
             addresses: Some(self.addresses.iter().copied().collect()),
+            impaired: None,
             routes: Some(SeenRoutes {
                 subnets: subnets.collect(),
                 loopback: self.sysctls.contains_key(super::LOCAL_ROUTE),

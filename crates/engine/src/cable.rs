@@ -63,8 +63,8 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// If one is not there, or a name is taken; if the MTU cannot be had, or is too small for an end's IPv6; if the kernel
-    /// refuses, after undoing everything.
+    /// If one is not there, or a name is taken; if the MTU cannot be had, or is too small for an end's IPv6; if the
+    /// kernel refuses, after undoing everything.
     pub fn link(
         &mut self,
         first: &EndSpec,

@@ -34,8 +34,8 @@ impl Impaired {
 }
 
 impl Engine {
-    /// Impairs what leaves an interface, or both ends of a cable; what was set before is replaced, at once and with no
-    /// moment without. `None` takes all of it away.
+    /// Impairs what leaves an interface, or both ends of a cable; what was set before is replaced, with no moment in
+    /// which nothing is set. `None` takes all of it away.
     ///
     /// # Errors
     ///

@@ -4,8 +4,8 @@
 //! link, so the rate of what a container sends is limited at the container's end, not at the host's.
 //!
 //! Lost packets are dropped by nftables where they leave the interface (hook `egress` of family netdev, Linux 5.16 and
-//! later) and not by netem, which few kernels have without its module. There the sender does not hear of it, as it does not
-//! of a packet that is lost on the way, and everything that is sent is met, ARP too; a packet that is dropped in
+//! later) and not by netem, which few kernels have without its module. There the sender does not hear of it, as it does
+//! not of a packet that is lost on the way, and everything that is sent is met, ARP too; a packet that is dropped in
 //! `output` or `postrouting` would come back to the program as an error.
 
 use pontoon_model::impairment::Loss;

@@ -2,6 +2,7 @@
 
 pub mod docker;
 pub mod groups;
+pub mod podman;
 
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};

@@ -1,6 +1,7 @@
 //! Containers of other engines: connected as ours are, and connected anew when their engine starts them anew.
 
 mod docker;
+mod podman;
 mod runtime;
 
 use pontoon_e2e::Pontoon;

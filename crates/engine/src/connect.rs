@@ -747,12 +747,14 @@ impl Engine {
         Ok(plan)
     }
 
-    /// Forgets endpoints on a network whose namespace has gone without a word, as other people's do.
+    /// Forgets endpoints on a network whose namespace has gone without a word, as other people's do. A container that its
+    /// engine has started anew is not gone, and is connected as it was.
     ///
     /// # Errors
     ///
     /// If the state cannot be written.
     pub(crate) fn forget_gone(&mut self, network: &Network) -> Result<(), EngineError> {
+        self.rejoin_on(network)?;
         let (endpoints, journal) = self
             .store
             .read(|tx| Ok::<_, EngineError>((tx.endpoints_of_network(&network.id)?, tx.journal()?)))?;
@@ -765,7 +767,7 @@ impl Engine {
             if self.executor.link(&Netns::Host, endpoint.host_ifname.as_str())?.is_none() {
                 let gone = self.store.read(|tx| tx.sandbox(&endpoint.sandbox))?;
                 let name =
-                    gone.map_or_else(|| endpoint.sandbox.short().to_owned(), |sandbox| sandbox.name.into());
+                    gone.map_or_else(|| endpoint.sandbox.short().to_owned(), |sandbox| sandbox.shown_as());
                 self.forget_endpoint(&endpoint)?;
                 self.warn(format!("{name} is gone, and no longer on network {}", network.name));
             }

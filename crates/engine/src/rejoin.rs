@@ -3,6 +3,7 @@
 //! Addresses, names, ports and rules belong to the record, and stay with it as long as the container exists. What went
 //! with the former namespace is the links; what they are to be is read from the records as for a repair (`drift.rs`).
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use pontoon_kernel::execute::Refusal;
@@ -11,7 +12,7 @@ use pontoon_model::endpoint::{Cable, EndpointState};
 use pontoon_model::event::Action;
 use pontoon_model::op::{LinkOp, Netns, Op, RouteOp};
 use pontoon_model::sandbox::{NetnsId, Sandbox};
-use pontoon_model::{Endpoint, IfName, Mac, News, SandboxId};
+use pontoon_model::{Endpoint, IfName, Mac, Network, News, SandboxId};
 use pontoon_oci::{Client, Kind, OciError};
 use pontoon_plan::Plan;
 use pontoon_store::{Recovery, Subject};
@@ -51,15 +52,29 @@ impl Engine {
     ///
     /// If the state cannot be read or written, or the kernel refuses.
     pub fn rejoin_all(&mut self) -> Result<Vec<Rejoined>, EngineError> {
+        let all = self.containers_elsewhere()?;
+        self.rejoin_some(all)
+    }
+
+    /// The same for those on a network.
+    pub(crate) fn rejoin_on(&mut self, network: &Network) -> Result<(), EngineError> {
+        let endpoints = self.store.read(|tx| tx.endpoints_of_network(&network.id))?;
+        let ids: BTreeSet<SandboxId> = endpoints.into_iter().map(|endpoint| endpoint.sandbox).collect();
+        let mut some = self.containers_elsewhere()?;
+        some.retain(|(sandbox, _)| ids.contains(&sandbox.id));
+        self.rejoin_some(some).map(drop)
+    }
+
+    fn rejoin_some(&mut self, some: Vec<(Sandbox, Kind)>) -> Result<Vec<Rejoined>, EngineError> {
         let mut clients: BTreeMap<Kind, Option<Client>> = BTreeMap::new();
         let mut rejoined = Vec::new();
-        for (sandbox, kind) in self.containers_elsewhere()? {
+        for (sandbox, kind) in some {
             if running(&sandbox)?.is_some() {
                 continue;
             }
             let client = match clients.entry(kind) {
-                std::collections::btree_map::Entry::Occupied(known) => known.into_mut(),
-                std::collections::btree_map::Entry::Vacant(vacant) => {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(vacant) => {
                     let opened = Client::open(kind).map_err(|error| self.warn(as_warning(&error)));
                     vacant.insert(opened.ok())
                 }

@@ -149,11 +149,17 @@ sandboxed! {
         assert_eq!(links(&docker, "web"), left);
         assert!(host.pings(&db, &address) && host.pings(&db, "10.8.0.1"));
 
+        // It is not gone where its network is to be removed.
+        docker.sh("restart --time 0 web");
+        assert_eq!(pontoon.run("network prune --force"), "Deleted Networks:\nred");
+        assert_eq!(links(&docker, "web"), left);
+
         // Stopped, it keeps its place; removed, it does not.
         docker.sh("stop web");
         assert_eq!(pontoon.run("restore"), "everything is as it should be");
-        let taken = pontoon.fail(&format!("network connect --ip {address} red docker:db")).1;
-        assert!(!taken.is_empty());
+        docker.run("--name other --network none");
+        let taken = pontoon.fail(&format!("network connect --ip {address} blue docker:other")).1;
+        assert!(taken.contains(&address), "{taken}");
         docker.sh("start web");
         assert_eq!(pontoon.run("restore"), "connected as it was: docker:web");
         assert_eq!(links(&docker, "web"), left);

@@ -4,7 +4,6 @@ use pontoon_model::endpoint::{Cable, CableEnd};
 use pontoon_model::op::{AddressOp, LinkMark, LinkOp, LinkSettings, Netns, RouteOp, VethPeer};
 
 use crate::endpoint::set_sysctls;
-use crate::{Instance, Plan};
 use crate::{Instance, Plan, has_ipv6};
 
 /// The steps that lay a cable. `netns` says where its ends are, `names` whose they are.
@@ -52,12 +51,10 @@ fn mark(instance: &Instance, cable: &Cable) -> pontoon_model::op::LinkMark {
 
 fn add_end(plan: &mut Plan, end: &CableEnd, netns: &Netns, name: &str, ipv6: bool) {
     let set = |settings| LinkOp::Set { netns: netns.clone(), name: end.ifname.clone(), settings };
-    let settings = LinkSettings { no_autoconf: true, ..LinkSettings::default() };
-    plan.push(set(settings), format!("{name}: no address that the kernel makes up"));
-    set_sysctls(plan, &end.sysctls, netns, &end.ifname, name);
     if ipv6 {
         let settings = LinkSettings { no_autoconf: true, ..LinkSettings::default() };
         plan.push(set(settings), format!("{name}: no address that the kernel makes up"));
+        set_sysctls(plan, &end.sysctls, netns, &end.ifname, name);
     }
     for address in &end.addresses {
         let add = AddressOp::Add { netns: netns.clone(), link: end.ifname.clone(), address: *address };

@@ -232,9 +232,8 @@ impl ContainerReport {
             path,
             args,
             state: state(sandbox)?,
-            name: format!("/{}", sandbox.name),
-            restart_count: sandbox.restarts,
             name: format!("/{}", sandbox.shown_as()),
+            restart_count: sandbox.restarts,
             host_config: host_config(sandbox, places),
             config: Config {
                 hostname: process.hostname.clone(),

@@ -6,6 +6,7 @@ pub mod capability;
 pub mod conntrack;
 pub mod control;
 pub mod datagram;
+pub mod echo;
 pub mod error;
 pub mod execute;
 pub mod file;

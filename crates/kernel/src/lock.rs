@@ -80,6 +80,31 @@ impl FileLock {
     }
 }
 
+/// The exclusive lock of a whole file that is this process's alone: one that it forks does not have it.
+///
+/// Source: fcntl(2), "Advisory record locking".
+#[derive(Debug)]
+pub struct ProcessLock {
+    _file: File,
+}
+
+impl ProcessLock {
+    /// Takes the lock on `path`, which is created when it is not there, if no other process has it. It is held until
+    /// this is dropped or the process ends. To be taken once in a process.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be opened; `ENOLCK` on a file system without locks.
+    pub fn try_acquire(path: &Path) -> Result<Option<ProcessLock>, LockError> {
+        let file = open(path)?;
+        match rustix::fs::fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Some(ProcessLock { _file: file })),
+            Err(Errno::AGAIN | Errno::ACCESS) => Ok(None),
+            Err(errno) => Err(LockError { operation: "lock", path: path.into(), errno }),
+        }
+    }
+}
+
 /// A file of which live processes hold one byte each, so that another can tell who is still alive.
 ///
 /// The bytes need not exist. Bytes that were taken through the same `ByteLocks` do not exclude each other,

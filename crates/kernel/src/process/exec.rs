@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
@@ -51,7 +51,8 @@ pub fn exec_into(exec: &Exec<'_>) -> Result<Child, SpawnError> {
     };
     let lifeline = Lifeline::new(exec.die_with_parent)?;
     let child = start(&exec.command[0], |reporter| {
-        let prepared = stdio.connect(exec.session).and_then(|()| place.join(exec));
+        let prepared =
+            stdio.connect(exec.session).and_then(|()| place.join(exec.target, exec.directory.as_deref()));
         let prepared = prepared.and_then(|()| match &lifeline {
             // After the change of user, which would undo it.
             Some(lifeline) => lifeline.tie().map_err(failure(Step::ParentDeath, "the process")),
@@ -64,15 +65,15 @@ pub fn exec_into(exec: &Exec<'_>) -> Result<Child, SpawnError> {
 }
 
 /// Where a process lives.
-struct Place {
+pub(super) struct Place {
     namespaces: ThreadNameSpaceType,
-    pid_namespace: Option<OwnedFd>,
+    pub(super) pid_namespace: Option<OwnedFd>,
     root: OwnedFd,
     directory: OwnedFd,
 }
 
 impl Place {
-    fn of(target: &Process) -> Result<Place, SpawnError> {
+    pub(super) fn of(target: &Process) -> Result<Place, SpawnError> {
         let pid = target.pid();
         let gone = |errno| match errno {
             Errno::NOENT | Errno::SRCH => SpawnError::NoProcess { pid },
@@ -106,10 +107,11 @@ impl Place {
         }
     }
 
-    fn join(&self, exec: &Exec<'_>) -> Result<(), Failure> {
-        let object = format!("pid {}", exec.target.pid());
+    /// Goes there, into `directory` or where the target is.
+    pub(super) fn join(&self, target: &Process, directory: Option<&Path>) -> Result<(), Failure> {
+        let object = format!("pid {}", target.pid());
         if !self.namespaces.is_empty() {
-            rustix::thread::move_into_thread_name_spaces(exec.target.as_fd(), self.namespaces)
+            rustix::thread::move_into_thread_name_spaces(target.as_fd(), self.namespaces)
                 .map_err(failure(Step::Join, &object))?;
         }
         if self.namespaces.contains(ThreadNameSpaceType::USER) {
@@ -118,7 +120,7 @@ impl Place {
         rustix::process::fchdir(&self.root)
             .and_then(|()| rustix::process::chroot("."))
             .map_err(failure(Step::Root, format!("that of {object}")))?;
-        match &exec.directory {
+        match directory {
             Some(directory) => rustix::process::chdir(directory)
                 .map_err(failure(Step::Directory, directory.to_string_lossy())),
             None => rustix::process::fchdir(&self.directory)

@@ -12,6 +12,7 @@ mod exec;
 mod foreground;
 pub(crate) mod fork;
 mod handle;
+mod inside;
 mod keeper;
 mod launch;
 mod root;
@@ -33,6 +34,7 @@ pub use error::{SpawnError, Step};
 pub use exec::{Exec, exec_into};
 pub use foreground::Foreground;
 pub use handle::{Process, environment_of, first_gone, running_here};
+pub use inside::Inquiry;
 pub use keeper::{Message, kill_self, stay_behind};
 pub use service::start_service;
 

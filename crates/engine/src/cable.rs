@@ -70,6 +70,7 @@ impl Engine {
         first: &EndSpec,
         second: &EndSpec,
         mtu: Option<u32>,
+        labels: BTreeMap<String, String>,
     ) -> Result<Outcome<Cable>, EngineError> {
         check_mtu(mtu, [first, second])?;
         // The host's end is made first: it is the one that a plan can always name.
@@ -77,10 +78,15 @@ impl Engine {
         let ends = [self.cable_end(first)?, self.cable_end(second)?];
         let namespaces: Vec<NetnsId> =
             ends.iter().filter_map(|end| end.target.as_ref()).map(|target| target.sandbox.netns).collect();
-        self.alone_with(&namespaces, |engine| engine.link_ends(ends, mtu))
+        self.alone_with(&namespaces, |engine| engine.link_ends(ends, mtu, labels))
     }
 
-    fn link_ends(&mut self, mut ends: [End<'_>; 2], mtu: Option<u32>) -> Result<Outcome<Cable>, EngineError> {
+    fn link_ends(
+        &mut self,
+        mut ends: [End<'_>; 2],
+        mtu: Option<u32>,
+        labels: BTreeMap<String, String>,
+    ) -> Result<Outcome<Cable>, EngineError> {
         for end in &ends {
             self.refuse_second_way_out(end)?;
         }
@@ -100,7 +106,7 @@ impl Engine {
                     named.push(CableEnd { sandbox, ifname, mac, addresses, sysctls });
                 }
                 let [first, second]: [CableEnd; 2] = named.try_into().expect("there are two ends");
-                let cable = Cable { id: id.clone(), ends: [first, second], mtu, created: now() };
+                let cable = Cable { id: id.clone(), ends: [first, second], mtu, labels, created: now() };
                 at.tx.cable_put(&cable)?;
                 let (netns, names) = ([ends[0].netns(), ends[1].netns()], [ends[0].name(), ends[1].name()]);
                 let mut plan = pontoon_plan::cable::lay(
@@ -171,6 +177,19 @@ impl Engine {
             return Err(EngineError::NoCable { first: name(first), second: name(second) });
         }
         cables.into_iter().map(|cable| self.remove_cable(cable)).collect()
+    }
+
+    /// Takes one cable away.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such cable; if the kernel refuses.
+    pub fn unlink_one(&mut self, id: &EndpointId) -> Result<Outcome<Cable>, EngineError> {
+        let cable = self.store.read(|tx| tx.cables())?.into_iter().find(|cable| cable.id == *id);
+        match cable {
+            Some(cable) => self.remove_cable(cable),
+            None => Err(EngineError::NoSuchCable(id.clone())),
+        }
     }
 
     fn sandbox_of(&mut self, place: Option<&ContainerRef>) -> Result<Option<SandboxId>, EngineError> {

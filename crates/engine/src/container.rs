@@ -96,23 +96,45 @@ impl Engine {
         Ok(sandbox)
     }
 
+    /// As [`Engine::stop`], for several at once: all are asked before the first is waited for. Says what came of each.
+    pub fn stop_all(
+        &mut self,
+        sandboxes: &[Sandbox],
+        grace: Option<Duration>,
+    ) -> Vec<Result<(), EngineError>> {
+        let asked: Vec<_> = sandboxes.iter().map(|sandbox| self.ask_to_end(sandbox, true)).collect();
+        let start = Instant::now();
+        let mut came = Vec::new();
+        for (sandbox, asked) in sandboxes.iter().zip(asked) {
+            let grace = grace.or(sandbox.process.stop_grace).unwrap_or(GRACE);
+            came.push(asked.and_then(|running| match running {
+                Some(running) => {
+                    make_end(&running, grace.saturating_sub(start.elapsed()))?;
+                    self.await_end(&sandbox.id)
+                }
+                None => self.await_end(&sandbox.id),
+            }));
+        }
+        came
+    }
+
     fn end_process(&mut self, sandbox: &Sandbox, grace: Option<Duration>) -> Result<(), EngineError> {
-        const KILL: i32 = 9;
-        // As it is on record now: it may have been started again since.
-        let Some(sandbox) = self.note_stopping(&sandbox.id)? else { return Ok(()) };
-        if let Some(process) = running(&sandbox)? {
-            let ask = sandbox.process.stop_signal.unwrap_or(StopSignal::TERM).number();
-            let ended = match grace {
-                Some(grace) => process.signal(ask).is_err() || process.wait_gone(grace)?,
-                None => false,
-            };
-            if !ended {
-                // It may have ended by itself meanwhile.
-                let _ = process.signal(KILL);
-                process.wait_gone(TIDYING)?;
-            }
+        if let Some(running) = self.ask_to_end(sandbox, grace.is_some())? {
+            make_end(&running, grace.unwrap_or_default())?;
         }
         self.await_end(&sandbox.id)
+    }
+
+    /// Notes that a container is to end, and asks its process to if it still runs.
+    fn ask_to_end(&mut self, sandbox: &Sandbox, politely: bool) -> Result<Option<Running>, EngineError> {
+        // As it is on record now: it may have been started again since.
+        let Some(sandbox) = self.note_stopping(&sandbox.id)? else { return Ok(None) };
+        let process = running(&sandbox)?;
+        if let Some(process) = process.as_ref().filter(|_| politely) {
+            // It may have ended by itself meanwhile.
+            let _ = process.signal(sandbox.process.stop_signal.unwrap_or(StopSignal::TERM).number());
+        }
+        Ok(process)
     }
 
     /// Waits until a container whose process has ended is tidied up after; does it if nobody else will.
@@ -197,6 +219,17 @@ pub fn running(sandbox: &Sandbox) -> Result<Option<Running>, EngineError> {
         Some(id) => Ok(Running::open_started(id.pid, id.started)?),
         None => Ok(None),
     }
+}
+
+/// Waits for a process that was asked to end, and makes it end when it does not.
+fn make_end(process: &Running, grace: Duration) -> Result<(), EngineError> {
+    const KILL: i32 = 9;
+    if !process.wait_gone(grace)? {
+        // It may have ended by itself meanwhile.
+        let _ = process.signal(KILL);
+        process.wait_gone(TIDYING)?;
+    }
+    Ok(())
 }
 
 fn is_alive(id: ProcessId) -> bool {

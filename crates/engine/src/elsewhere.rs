@@ -77,6 +77,14 @@ fn find(client: &Client, name: &str) -> Result<Found, EngineError> {
     Err(EngineError::SharedNetwork { name, whose: "other containers in a row".into(), what: "connected" })
 }
 
+/// A container that its OCI runtime is about to start.
+#[derive(Debug, Clone)]
+pub(crate) struct Announced {
+    reference: ContainerRef,
+    pid: u32,
+    labels: BTreeMap<String, String>,
+}
+
 impl Found {
     /// A container that its engine says to run with this process.
     pub(crate) fn of(kind: Kind, container: Container, pid: u32) -> Result<Self, EngineError> {
@@ -88,10 +96,11 @@ impl Found {
     }
 
     /// A container that its runtime is about to start with this process.
-    fn announced(reference: &ContainerRef, pid: u32) -> Result<Self, EngineError> {
+    fn announced(announced: &Announced) -> Result<Self, EngineError> {
+        let Announced { reference, pid, labels } = announced;
         let ended = || EngineError::NotRunning(reference.to_string());
-        let (process, netns) = open(pid)?.ok_or_else(ended)?;
-        let (hostname, labels, started) = (String::new(), BTreeMap::new(), now());
+        let (process, netns) = open(*pid)?.ok_or_else(ended)?;
+        let (hostname, labels, started) = (String::new(), labels.clone(), now());
         Ok(Self { reference: reference.clone(), id: None, process, netns, hostname, labels, started })
     }
 
@@ -140,8 +149,8 @@ impl Engine {
 
     /// The target that a container of an OCI runtime is: one that is announced, or that was when it became known.
     pub(crate) fn runtimes_target(&mut self, reference: &ContainerRef) -> Result<Target, EngineError> {
-        if let Some((_, pid)) = self.announced.as_ref().filter(|(announced, _)| announced == reference) {
-            let found = Found::announced(reference, *pid)?;
+        if let Some(announced) = self.announced.as_ref().filter(|one| one.reference == *reference) {
+            let found = Found::announced(announced)?;
             return self.found_target(found);
         }
         let sandbox = self.store.read(|tx| by_reference(tx, reference))?;
@@ -163,10 +172,10 @@ impl Engine {
     }
 
     /// Makes a container known that its OCI runtime is about to start: from now on `oci:ID` means the namespace of this
-    /// process.
-    pub fn announce(&mut self, id: &str, pid: u32) -> ContainerRef {
+    /// process. Its record gets the labels.
+    pub fn announce(&mut self, id: &str, pid: u32, labels: BTreeMap<String, String>) -> ContainerRef {
         let reference = ContainerRef::Oci(id.to_owned());
-        self.announced = Some((reference.clone(), pid));
+        self.announced = Some(Announced { reference: reference.clone(), pid, labels });
         reference
     }
 

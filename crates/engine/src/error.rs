@@ -173,6 +173,9 @@ pub enum EngineError {
         /// The network.
         network: String,
     },
+    /// No cable has the id.
+    #[error("there is no cable {}", .0.short())]
+    NoSuchCable(pontoon_model::EndpointId),
     /// No cable connects the two.
     #[error("there is no cable between {first} and {second}")]
     NoCable {
@@ -512,7 +515,7 @@ impl Diagnose for EngineError {
             Self::OtherEngine(_) => "other-engine",
             Self::AlreadyConnected { .. } => "already-connected",
             Self::NotConnected { .. } => "not-connected",
-            Self::NoCable { .. } => "no-such-cable",
+            Self::NoCable { .. } | Self::NoSuchCable(_) => "no-such-cable",
             Self::NoInterface { .. } => "no-such-interface",
             Self::WhichInterface { .. } => "several-interfaces",
             Self::RouterNotOnSubnet { .. } => "router-not-on-subnet",
@@ -595,13 +598,6 @@ impl Diagnose for EngineError {
                 ContainerRef::Podman(_) => "`podman` does that".into(),
                 _ => "its runtime does that".into(),
             }),
-            Self::ForeignEngine(name) => {
-                let engine = name.split(':').next().unwrap_or("docker");
-                Some(format!(
-                    "its process id does as well: pid:$({engine} inspect -f '{{{{.State.Pid}}}}' {})",
-                    name.split_once(':').map_or("NAME", |(_, name)| name)
-                ))
-            }
             Self::NoInterface { there, .. } if there.is_empty() => Some(
                 "connect it to a network, or lay a cable to it: interfaces of others are left alone".into(),
             ),

@@ -45,7 +45,6 @@ use std::time::Instant;
 use pontoon_kernel::execute::Executor;
 use pontoon_kernel::lock::ByteLocks;
 use pontoon_kernel::netns::Netns;
-use pontoon_model::ContainerRef;
 use pontoon_model::config::Config;
 use pontoon_model::sandbox::NetnsId;
 use pontoon_plan::drift::Fights;
@@ -93,7 +92,7 @@ pub struct Engine {
     /// What was put back lately, counted from then on.
     fights: Fights,
     /// A container that its OCI runtime is about to start, and its process.
-    announced: Option<(ContainerRef, u32)>,
+    announced: Option<elsewhere::Announced>,
     /// Whether anything stood in the journal when the host was last looked at.
     met_others: bool,
     /// What went differently, in sentences for the person who gave the command; a second line is a hint.

@@ -1,5 +1,6 @@
 //! Endpoints: the places where a sandbox is attached, and cables between two sandboxes.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
@@ -111,6 +112,9 @@ pub struct Cable {
     pub ends: [CableEnd; 2],
     /// MTU in bytes; the kernel's default when not given.
     pub mtu: Option<u32>,
+    /// Labels.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
     /// When it was made, RFC 3339, UTC.
     pub created: String,
 }

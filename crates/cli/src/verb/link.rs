@@ -10,6 +10,7 @@ use crate::failure::Failure;
 use crate::global::Global;
 use crate::output;
 use crate::parse::cable::{End, Place};
+use crate::parse::pair;
 use crate::show::plan::PlanFlag;
 
 /// Lay a cable between two containers, or a container and the host
@@ -27,6 +28,9 @@ pub(crate) struct Link {
     /// MTU of both ends, in bytes: 68 to 65535, with IPv6 at least 1280
     #[arg(long, value_name = "BYTES")]
     mtu: Option<u32>,
+    /// Label
+    #[arg(long, value_name = "KEY=VALUE", value_parser = pair::label)]
+    label: Vec<(String, String)>,
     /// Router for a default route of A's through the cable
     #[arg(long, value_name = "IP")]
     gateway_a: Option<IpAddr>,
@@ -48,7 +52,9 @@ impl Link {
             return Err(Failure::usage("only one end of a cable can be the host's"));
         }
         let mut session = global.session()?;
-        let laid = session.link(&self.a.spec(self.gateway_a), &self.b.spec(self.gateway_b), self.mtu)?;
+        let ends = [self.a.spec(self.gateway_a), self.b.spec(self.gateway_b)];
+        let labels = self.label.iter().cloned().collect();
+        let laid = session.link(&ends[0], &ends[1], self.mtu, labels)?;
         global.conclude(&session, format, &laid, |cable| output::line(self.summary(cable)))?;
         Ok(ExitCode::SUCCESS)
     }

@@ -63,7 +63,7 @@ impl OciHook {
             );
         }
         let mut session = global.session()?;
-        let reference = session.announce(&state.id, state.pid);
+        let reference = session.announce(&state.id, state.pid, state.annotations.clone().unwrap_or_default());
         let connected = connect(&mut session, &reference, &wanted)?;
         global.conclude(&session, format, &connected, |()| Ok(()))?;
         Ok(ExitCode::SUCCESS)

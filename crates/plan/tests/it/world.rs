@@ -493,7 +493,7 @@ impl World {
         };
         let ends = [end(&plugs[0], macs[0]), end(&plugs[1], macs[1])];
         let netns = plugs.clone().map(|plug| self.netns(plug.container));
-        let cable = Cable { id, ends, mtu, created: String::new() };
+        let cable = Cable { id, ends, mtu, labels: BTreeMap::new(), created: String::new() };
         let names = plugs.map(|plug| plug.container.unwrap_or("the host"));
         let plan = cable::lay(&self.instance, &cable, [&netns[0], &netns[1]], names);
         self.cables.push(cable);

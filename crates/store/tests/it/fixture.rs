@@ -145,5 +145,11 @@ pub(crate) fn cable(number: u64, ends: [Option<u8>; 2]) -> Cable {
         mac: mac(2),
         addresses: vec!["10.9.0.1/30".parse().unwrap()],
     };
-    Cable { id: endpoint_id(number), ends: ends.map(end), mtu: None, created: "2026-01-01T00:00:00Z".into() }
+    Cable {
+        id: endpoint_id(number),
+        ends: ends.map(end),
+        mtu: None,
+        labels: BTreeMap::new(),
+        created: "2026-01-01T00:00:00Z".into(),
+    }
 }

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use crate::{Kind, OciError};
 
 /// Where programs are, whatever the caller's PATH: hooks and services have short ones.
-const FOLDERS: [&str; 6] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+pub(crate) const FOLDERS: [&str; 6] =
+    ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 /// How much of what it prints is read, in bytes.
 const LONGEST: u64 = 16 << 20;
 

@@ -5,11 +5,12 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
-/// A container to make, without a network: Pontoon connects it.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+/// A container to make, by default without a network: Pontoon connects it.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreateSpec {
     /// Its image.
     pub image: String,
@@ -29,6 +30,12 @@ pub struct CreateSpec {
     pub tty: bool,
     /// `USER[:GROUP]` that it runs as.
     pub user: Option<String>,
+    /// Its network: `none`, `host`, `container:NAME`.
+    pub network: String,
+    /// Settings of its namespaces, such as `net.ipv4.ip_unprivileged_port_start`.
+    pub sysctls: BTreeMap<String, String>,
+    /// How its engine finds out whether it is well, where not as the image says.
+    pub health_check: Option<HealthCheck>,
     /// More lines of /etc/hosts: name and address.
     pub extra_hosts: Vec<(String, IpAddr)>,
     /// Name servers.
@@ -45,6 +52,62 @@ pub struct CreateSpec {
     pub stop_timeout: Option<u32>,
     /// Files and folders of the host that it sees.
     pub mounts: Vec<Mount>,
+}
+
+impl Default for CreateSpec {
+    fn default() -> Self {
+        Self {
+            image: String::new(),
+            entrypoint: None,
+            command: None,
+            env: Vec::new(),
+            labels: BTreeMap::new(),
+            working_dir: None,
+            hostname: None,
+            tty: false,
+            user: None,
+            network: "none".into(),
+            sysctls: BTreeMap::new(),
+            health_check: None,
+            extra_hosts: Vec::new(),
+            dns: Vec::new(),
+            dns_search: Vec::new(),
+            dns_options: Vec::new(),
+            restart: Restart::No,
+            stop_signal: None,
+            stop_timeout: None,
+            mounts: Vec::new(),
+        }
+    }
+}
+
+/// How an engine finds out whether a container is well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HealthCheck {
+    /// `CMD` and a command with its arguments, or `CMD-SHELL` and a line.
+    pub test: Vec<String>,
+    /// Between two checks.
+    pub interval: Duration,
+    /// How long one may take.
+    pub timeout: Duration,
+    /// How long after the start failures do not count.
+    pub start_period: Duration,
+    /// How many failures in a row count.
+    pub retries: u32,
+}
+
+impl HealthCheck {
+    /// Times are nanoseconds. Podman takes no 64 bits without a sign.
+    fn json(&self) -> Value {
+        let nanos = |time: Duration| i64::try_from(time.as_nanos()).unwrap_or(i64::MAX);
+        json!({
+            "Test": self.test,
+            "Interval": nanos(self.interval),
+            "Timeout": nanos(self.timeout),
+            "StartPeriod": nanos(self.start_period),
+            "Retries": self.retries,
+        })
+    }
 }
 
 /// When an engine starts a container anew.
@@ -94,7 +157,8 @@ impl CreateSpec {
             "Labels": self.labels,
             "Tty": self.tty,
             "HostConfig": {
-                "NetworkMode": "none",
+                "NetworkMode": self.network,
+                "Sysctls": self.sysctls,
                 "ExtraHosts": self.extra_hosts.iter().map(host).collect::<Vec<_>>(),
                 "Dns": self.dns,
                 "DnsSearch": self.dns_search,
@@ -110,6 +174,7 @@ impl CreateSpec {
             ("Hostname", self.hostname.as_ref().map(|name| json!(name))),
             ("User", self.user.as_ref().map(|user| json!(user))),
             ("StopSignal", self.stop_signal.as_ref().map(|signal| json!(signal))),
+            ("Healthcheck", self.health_check.as_ref().map(HealthCheck::json)),
             ("StopTimeout", self.stop_timeout.map(|seconds| json!(seconds))),
         ];
         for (key, value) in given {

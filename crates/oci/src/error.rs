@@ -101,6 +101,12 @@ pub enum OciError {
         /// Where it was looked for.
         tried: Vec<PathBuf>,
     },
+    /// No OCI runtime is there.
+    #[error("no OCI runtime is there: {}", programs.join(", "))]
+    NoRuntime {
+        /// Which were looked for.
+        programs: Vec<String>,
+    },
     /// The engine's own program failed.
     #[error("`{command}` failed: {message}")]
     Command {
@@ -125,6 +131,7 @@ impl Diagnose for OciError {
             Self::NotRunning { .. } => "container-not-running",
             Self::Refused { .. } => "engine-refused",
             Self::NeedsSocket { .. } => "engine-needs-socket",
+            Self::NoRuntime { .. } => "no-runtime",
             Self::Command { .. } => "engine-command-failed",
         }
     }
@@ -149,6 +156,7 @@ impl Diagnose for OciError {
             Self::NoContainer { kind, .. } => Some(format!("`{} ps -a` shows them", kind.program())),
             Self::NoImage { kind, image } => Some(format!("`{} pull {image}`", kind.program())),
             Self::NotRunning { kind, name } => Some(format!("`{} start {name}`", kind.program())),
+            Self::NoRuntime { .. } => Some("`apt-get install crun`, or name one by its path".into()),
             Self::NeedsSocket { .. } => Some("`systemctl start podman.socket`".into()),
             Self::Broken { .. } | Self::Speech { .. } | Self::Refused { .. } | Self::Command { .. } => None,
         }

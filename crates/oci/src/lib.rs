@@ -15,13 +15,15 @@ pub mod hook;
 mod http;
 mod log;
 mod place;
+mod runtime;
 mod stream;
 
 pub use client::{Client, ExecSpec, Executed, Listed};
 pub use container::{Container, Sharing};
-pub use create::{CreateSpec, Mount, Restart};
+pub use create::{CreateSpec, HealthCheck, Mount, Restart};
 pub use error::OciError;
 pub use event::{Event, What};
 pub use log::{Piece, Source};
 pub use place::Kind;
+pub use runtime::Runtime;
 pub use stream::{Events, Logs, Next};

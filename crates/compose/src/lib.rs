@@ -5,8 +5,8 @@
 //! [`config`] makes of the same the one document that all files together amount to.
 
 mod canonical;
-pub mod converge;
 mod config;
+pub mod converge;
 mod duration;
 mod envfile;
 mod error;

@@ -29,6 +29,12 @@ impl Failure {
         Self { reports: vec![Report { message: message.into(), hint: None }], code: 1 }
     }
 
+    /// Several, each with its hint; one at the least.
+    pub(crate) fn all<E: Diagnose>(errors: &[E]) -> Self {
+        let report = |error: &E| Report { message: with_causes(error), hint: error.hint() };
+        Self { reports: errors.iter().map(report).collect(), code: 1 }
+    }
+
     /// A command line that no parser could refuse.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self::new(message).with_code(2)

@@ -6,4 +6,5 @@ pub(crate) mod environment;
 pub(crate) mod hinted;
 pub(crate) mod interface;
 pub(crate) mod pair;
+pub(crate) mod project;
 pub(crate) mod supervision;

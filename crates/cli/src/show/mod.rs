@@ -1,8 +1,11 @@
 //! What people and programs are shown.
 
+pub(crate) mod changes;
 pub(crate) mod conflict;
 pub(crate) mod inspect;
 pub(crate) mod list;
+pub(crate) mod log;
 pub(crate) mod moment;
 pub(crate) mod plan;
+pub(crate) mod progress;
 pub(crate) mod size;

@@ -1,7 +1,9 @@
 //! The verbs, one file each.
 
 pub(crate) mod completion;
+pub(crate) mod compose;
 pub(crate) mod daemon;
+pub(crate) mod down;
 pub(crate) mod events;
 pub(crate) mod exec;
 pub(crate) mod firewall;
@@ -23,8 +25,10 @@ pub(crate) mod run;
 pub(crate) mod stats;
 pub(crate) mod stop;
 pub(crate) mod system;
+pub(crate) mod test;
 pub(crate) mod unlink;
 pub(crate) mod unpublish;
+pub(crate) mod up;
 
 use std::process::ExitCode;
 

@@ -4,9 +4,10 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 
 use clap::Args;
-use pontoon_engine::report::Place;
+use pontoon_compose::converge::label;
 use pontoon_engine::report::container::Life;
 use pontoon_engine::report::port;
+use pontoon_engine::report::{Place, Reader};
 use pontoon_format::{Key, Kind, Row, Subject};
 use pontoon_model::Sandbox;
 use pontoon_model::sandbox::NetworkMode;
@@ -72,52 +73,59 @@ struct Shown {
 impl Ps {
     pub(crate) fn run(self, global: &Global) -> Result<ExitCode, Failure> {
         let rows = rows(&global.reader()?, &self.list, self.all, |_| true)?;
-        let filters = self.list.filters(&KEYS)?;
-        let ended_too = self.all || filters.has("status") || filters.has("exited");
-        let reader = global.reader()?;
-        let mut rows = Vec::new();
-        let is_container = |sandbox: &Sandbox| sandbox.is_ours() || sandbox.elsewhere().is_some();
-        for sandbox in reader.containers()?.into_iter().filter(is_container) {
-            let (life, places) = (Life::of(&sandbox)?, reader.of_container(&sandbox)?);
-            let shown = Shown { sandbox, life, places };
-            if (ended_too || life == Life::Running) && filters.matches(|key| subject(key.name, &shown)) {
-                rows.push(self.row(&shown, SystemTime::now()));
-            }
-        }
         self.list.print(&COLUMNS, &rows)?;
         Ok(ExitCode::SUCCESS)
     }
+}
 
-    fn row(&self, shown: &Shown, now: SystemTime) -> Row {
-        let sandbox = &shown.sandbox;
-        let fields = json!({
-            "ID": self.list.id(sandbox.id.as_str()),
-            "Names": sandbox.name.as_str(),
-            "Service": sandbox.labels.get(label::SERVICE),
-            "Command": command(list, &sandbox.process.argv),
-            "ID": self.list.id(sandbox.id.as_str()),
-            "Names": sandbox.shown_as(),
-            "Command": self.command(&sandbox.process.argv),
-            "CreatedAt": moment::go(&sandbox.created),
-            "RunningFor": moment::ago(&sandbox.created, now),
-            "Status": status(shown, now),
-            "State": shown.life.word(),
-            "Ports": port::summary(sandbox, &shown.places),
-            "Networks": networks(shown),
-            "Labels": labels(&sandbox.labels),
-        });
-        Row::new(fields).with_labels(sandbox.labels.clone())
+/// The containers that are wanted and match the filters, with all that a column may show.
+pub(crate) fn rows(
+    reader: &Reader,
+    list: &ListFlags,
+    all: bool,
+    wanted: impl Fn(&Sandbox) -> bool,
+) -> Result<Vec<Row>, Failure> {
+    let filters = list.filters(&KEYS)?;
+    let is_container = |one: &Sandbox| one.is_ours() || one.elsewhere().is_some();
+    let ended_too = all || filters.has("status") || filters.has("exited");
+    let mut rows = Vec::new();
+    for sandbox in reader.containers()?.into_iter().filter(|one| is_container(one) && wanted(one)) {
+        let (life, places) = (Life::of(&sandbox)?, reader.of_container(&sandbox)?);
+        let shown = Shown { sandbox, life, places };
+        let lives = matches!(life, Life::Running | Life::Restarting);
+        if (ended_too || lives) && filters.matches(|key| subject(key.name, &shown)) {
+            rows.push(row(list, &shown, SystemTime::now()));
+        }
     }
+    Ok(rows)
+}
 
-    fn command(&self, argv: &[String]) -> String {
-        let whole = argv.join(" ");
-        let shown: String = match self.list.no_trunc || whole.chars().count() <= COMMAND {
-            true => whole,
-            false => whole.chars().take(COMMAND - 1).chain(['…']).collect(),
-        };
-        // As Go's %q shows what would break the line.
-        format!("\"{}\"", shown.escape_debug())
-    }
+fn row(list: &ListFlags, shown: &Shown, now: SystemTime) -> Row {
+    let sandbox = &shown.sandbox;
+    let fields = json!({
+        "ID": list.id(sandbox.id.as_str()),
+        "Names": sandbox.shown_as(),
+        "Service": sandbox.labels.get(label::SERVICE),
+        "Command": command(list, &sandbox.process.argv),
+        "CreatedAt": moment::go(&sandbox.created),
+        "RunningFor": moment::ago(&sandbox.created, now),
+        "Status": status(shown, now),
+        "State": shown.life.word(),
+        "Ports": port::summary(sandbox, &shown.places),
+        "Networks": networks(shown),
+        "Labels": labels(&sandbox.labels),
+    });
+    Row::new(fields).with_labels(sandbox.labels.clone())
+}
+
+fn command(list: &ListFlags, argv: &[String]) -> String {
+    let whole = argv.join(" ");
+    let shown: String = match list.no_trunc || whole.chars().count() <= COMMAND {
+        true => whole,
+        false => whole.chars().take(COMMAND - 1).chain(['…']).collect(),
+    };
+    // As Go's %q shows what would break the line.
+    format!("\"{}\"", shown.escape_debug())
 }
 
 fn status(shown: &Shown, now: SystemTime) -> String {

@@ -69,6 +69,7 @@ pub(crate) enum Verb {
     Impair(Box<verb::impair::Impair>),
     Firewall(verb::firewall::Firewall),
     Graph(verb::graph::Graph),
+    Capture(verb::capture::Capture),
     Lab(verb::lab::Lab),
     #[command(subcommand)]
     System(verb::system::System),
@@ -108,6 +109,7 @@ impl Verb {
             Self::Impair(verb) => verb.run(global),
             Self::Firewall(verb) => verb.run(global),
             Self::Graph(verb) => verb.run(global),
+            Self::Capture(verb) => verb.run(global),
             Self::Lab(verb) => verb.run(global),
             Self::System(verb) => verb.run(global),
             Self::Restore(verb) => verb.run(global),

@@ -279,6 +279,38 @@ pub enum EngineError {
         /// The interface.
         name: String,
     },
+    /// There is no interface of that name.
+    #[error("{place} has no interface `{name}`")]
+    NoLink {
+        /// Where: `container web`, `the host`.
+        place: String,
+        /// The interface.
+        name: String,
+        /// Those that are there.
+        there: Vec<String>,
+    },
+    /// No interface has packets that could be captured.
+    #[error("{0} has no interface that is up and can be captured")]
+    NothingToCapture(String),
+    /// Packets of an interface begin with what is not understood.
+    #[error(
+        "packets of interface `{interface}` begin with what is not understood (hardware type {hardware})"
+    )]
+    UnknownHardware {
+        /// The interface.
+        interface: String,
+        /// `ARPHRD_…` of include/uapi/linux/if_arp.h.
+        hardware: u16,
+    },
+    /// It cannot be waited.
+    #[error("could not wait")]
+    Wait(#[source] io::Error),
+    /// Packets cannot be seen.
+    #[error(transparent)]
+    Packet(#[from] pontoon_kernel::packet::PacketError),
+    /// A filter cannot be what it was asked to be.
+    #[error(transparent)]
+    Filter(#[from] pontoon_capture::filter::FilterError),
     /// The bridge's name is taken on the host.
     #[error("the host already has an interface `{0}`")]
     BridgeTaken(String),
@@ -528,6 +560,10 @@ impl Diagnose for EngineError {
             Self::Terminal(_) => "no-terminal",
             Self::Keeper(_) => "container-not-started",
             Self::InterfaceTaken { .. } => "interface-taken",
+            Self::NoLink { .. } => "no-such-interface",
+            Self::NothingToCapture(_) => "nothing-to-capture",
+            Self::UnknownHardware { .. } => "unknown-hardware",
+            Self::Wait(_) => "cannot-wait",
             Self::BridgeTaken(_) => "bridge-name-taken",
             Self::PortInUse { .. } => "port-in-use",
             Self::NoFreePort { .. } => "no-free-port",
@@ -630,6 +666,10 @@ impl Diagnose for EngineError {
             }
             Self::Keeper(failure) => failure.hint.clone(),
             Self::InterfaceTaken { .. } => Some("leave --ifname out, or choose another".into()),
+            Self::NoLink { there, .. } => Some(format!("there are {}", list(there))),
+            Self::NothingToCapture(_) => {
+                Some("name an interface, and it is captured when it comes up".into())
+            }
             Self::BridgeTaken(_) => {
                 Some("choose another com.docker.network.bridge.name, or leave it out".into())
             }
@@ -675,6 +715,8 @@ impl EngineError {
             Self::Spawn(error) => error,
             Self::Control(error) => error,
             Self::Probe(error) => error,
+            Self::Packet(error) => error,
+            Self::Filter(error) => error,
             Self::Sysctl(error) => error,
             Self::Port(error) => error,
             Self::Elsewhere(error) => error,

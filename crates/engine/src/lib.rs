@@ -5,6 +5,7 @@
 //! undone at once, one that was killed is undone or finished by the next command (`recover.rs`).
 
 pub mod cable;
+pub mod capture;
 mod checkpoint;
 pub mod conflict;
 pub mod connect;

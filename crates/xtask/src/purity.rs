@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::Finding;
 
 /// Crates that only compute.
-const PURE: [&str; 9] = [
+const PURE: [&str; 10] = [
     "pontoon-netlink",
     "pontoon-nft",
     "pontoon-model",
@@ -19,6 +19,7 @@ const PURE: [&str; 9] = [
     "pontoon-dns",
     "pontoon-compose",
     "pontoon-graph",
+    "pontoon-capture",
 ];
 
 /// Crates that touch the host, by the beginning of their names.

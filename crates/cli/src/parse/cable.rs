@@ -67,16 +67,20 @@ impl FromStr for End {
             Some((rest, list)) => (rest, addresses(list)?),
             None => (text, Vec::new()),
         };
-        let (place, ifname) = match rest.rsplit_once(':') {
-            Some((place, ifname)) if !is_scheme(place) && !ifname.contains('/') => (place, Some(ifname)),
-            _ => (rest, None),
-        };
-        let ifname = ifname
-            .map(str::parse)
-            .transpose()
-            .map_err(|error: pontoon_model::name::NameError| error.to_string())?;
-        Ok(Self { place: place.parse()?, ifname, addresses })
+        let (place, ifname) = place_and_interface(rest)?;
+        Ok(Self { place, ifname, addresses })
     }
+}
+
+/// Parses `CONTAINER[:IF]` or `host[:IF]`.
+pub(crate) fn place_and_interface(text: &str) -> Result<(Place, Option<IfName>), String> {
+    let (place, ifname) = match text.rsplit_once(':') {
+        Some((place, ifname)) if !is_scheme(place) && !ifname.contains('/') => (place, Some(ifname)),
+        _ => (text, None),
+    };
+    let ifname = ifname.map(str::parse).transpose();
+    let ifname = ifname.map_err(|error: pontoon_model::name::NameError| error.to_string())?;
+    Ok((place.parse()?, ifname))
 }
 
 /// Whether a colon after it belongs to the container's name.

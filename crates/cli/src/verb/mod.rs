@@ -1,5 +1,6 @@
 //! The verbs, one file each.
 
+pub(crate) mod capture;
 pub(crate) mod completion;
 pub(crate) mod compose;
 pub(crate) mod daemon;

@@ -338,9 +338,7 @@ fn container_differences(member: &Member, there: &Found) -> Vec<Difference> {
     let path = |path: &Option<std::path::PathBuf>| {
         path.as_deref().map_or_else(String::new, |path: &Path| path.display().to_string())
     };
-    let grace = |process: &Process| {
-        process.stop_grace.map_or_else(String::new, |grace| crate::duration::print(grace))
-    };
+    let grace = |process: &Process| process.stop_grace.map_or_else(String::new, crate::duration::print);
     let check = |process: &Process| {
         let one = process.health_check.as_ref();
         one.map_or_else(String::new, |check| {

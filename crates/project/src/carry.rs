@@ -281,7 +281,11 @@ pub(crate) fn end(site: &mut Site, tell: Tell<'_>, containers: &[Found]) -> Resu
                 site.with_engine(&one.name, tell, |engine| engine.leave_all(&meant))?;
                 match engines::kind(other) {
                     Some(kind) => engines::remove(kind, &one.name)?,
-                    None => bundles::remove(one)?,
+                    None => {
+                        bundles::remove(one)?;
+                        // Nobody can ask for its output any more; if it stays on the disk, that harms nobody.
+                        let _ = std::fs::remove_dir_all(site.folder_of(&one.name));
+                    }
                 }
             }
         }

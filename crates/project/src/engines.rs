@@ -222,3 +222,8 @@ pub(crate) fn remove(kind: Kind, name: &str) -> Result<(), ProjectError> {
 pub(crate) fn inspect(kind: Kind, name: &str) -> Result<Container, ProjectError> {
     open(kind, name)?.inspect(name).map_err(failed(name))
 }
+
+/// What a container prints, and goes on to print.
+pub(crate) fn logs(kind: Kind, name: &str, tail: Option<u64>) -> Result<pontoon_oci::Logs, ProjectError> {
+    open(kind, name)?.logs(name, tail, true).map_err(failed(name))
+}

@@ -57,6 +57,15 @@ pub enum ProjectError {
         #[source]
         source: std::io::Error,
     },
+    /// What a container wrote cannot be read.
+    #[error("could not read what is in {}", path.display())]
+    Output {
+        /// The file.
+        path: std::path::PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
     /// A service has no command.
     #[error("service `{0}` has nothing to run: it has neither `command` nor `entrypoint`")]
     NothingToRun(String),
@@ -109,6 +118,7 @@ impl Diagnose for ProjectError {
             Self::NotOurs { .. } => "network-of-others",
             Self::Strangers { .. } => "network-used-by-others",
             Self::Log { .. } => "log-not-kept",
+            Self::Output { .. } => "output-unreadable",
             Self::NothingToRun(_) => "nothing-to-run",
             Self::NoService { .. } => "no-such-service",
             Self::Dependency { .. } => "dependency-failed",
@@ -143,7 +153,7 @@ impl Diagnose for ProjectError {
             Self::NotUp(_) => {
                 Some("`pontoon up -d` starts the project; `pontoon test --up` does it for the test".into())
             }
-            Self::ForeignNetwork { .. } | Self::Log { .. } => None,
+            Self::ForeignNetwork { .. } | Self::Log { .. } | Self::Output { .. } => None,
         }
     }
 }

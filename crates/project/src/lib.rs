@@ -12,6 +12,7 @@ mod error;
 mod expect;
 mod files;
 mod found;
+mod output;
 mod site;
 mod up;
 mod wait;
@@ -22,6 +23,7 @@ pub use error::ProjectError;
 pub use expect::{Got, Tried, test};
 pub use files::Disk;
 pub use found::{networks, ours, standing};
+pub use output::{Output, outputs};
 pub use site::Site;
 pub use up::{Planned, UpOptions, changes, up};
 

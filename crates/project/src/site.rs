@@ -50,9 +50,14 @@ impl Site {
         done
     }
 
+    /// The folder for what is kept of a container of an OCI runtime.
+    pub(crate) fn folder_of(&self, name: &str) -> PathBuf {
+        self.root.container(&format!("oci-{name}"))
+    }
+
     /// The file for what a container of an OCI runtime prints.
     pub(crate) fn log_of(&self, name: &str) -> Result<PathBuf, ProjectError> {
-        let folder = self.root.container(&format!("oci-{name}"));
+        let folder = self.folder_of(name);
         std::fs::create_dir_all(&folder)
             .map_err(|source| ProjectError::Log { path: folder.clone(), source })?;
         Ok(folder.join("output.log"))

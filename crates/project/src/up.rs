@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use pontoon_compose::converge::{self, Change, Found, FoundNetwork, FoundWires, Member, Wire, label};
 use pontoon_compose::project::{Project, ProjectNetwork};
 
+use pontoon_model::network::DEFAULT_NETWORK;
+
 use crate::carry::Carrier;
 use crate::{Progress, ProjectError, Sign, Site, Tell, found, wait};
 
@@ -92,7 +94,7 @@ pub fn up(
         carrier.begin(change)?;
     }
     for change in &changes {
-        start(&mut carrier, change)?;
+        start(&mut carrier, options, change)?;
     }
     wire(&mut carrier, options)?;
     if options.wait {
@@ -130,18 +132,22 @@ fn member_of<'a>(members: &'a [Member], change: &Change) -> Option<&'a Member> {
 }
 
 /// Starts or changes a container.
-fn start(carrier: &mut Carrier<'_>, change: &Change) -> Result<(), ProjectError> {
+fn start(carrier: &mut Carrier<'_>, options: &UpOptions, change: &Change) -> Result<(), ProjectError> {
     let members = carrier.members;
     match change {
         Change::Create { member } => {
             let member = &members[*member];
-            carrier.await_dependencies(member)?;
+            if !options.no_dependencies {
+                carrier.await_dependencies(member)?;
+            }
             let what = carrier.start(member)?;
             carrier.done(Sign::Added, &member.name, what, &[]);
         }
         Change::Recreate { member, differences } => {
             let member = &members[*member];
-            carrier.await_dependencies(member)?;
+            if !options.no_dependencies {
+                carrier.await_dependencies(member)?;
+            }
             let what = carrier.start(member)?;
             carrier.done(Sign::Changed, &member.name, what, differences);
         }
@@ -222,6 +228,8 @@ fn check_owner(
     let there = networks.iter().find(|one| one.network.name.as_str() == wanted.name);
     let name = wanted.name.clone();
     match there {
+        // The one that is made when it is first used.
+        None if wanted.external && wanted.name == DEFAULT_NETWORK => Ok(()),
         None if wanted.external => Err(ProjectError::NoExternal { key: key.to_owned(), name }),
         Some(one) if !wanted.external && one.network.labels.get(label::PROJECT) != Some(&project.name) => {
             Err(ProjectError::NotOurs { name })

@@ -73,12 +73,12 @@ impl Up {
         if self.detach || self.wait {
             return Ok(ExitCode::SUCCESS);
         }
-        self.attend(global, &mut site, &project)
+        self.attend(&mut site, &project)
     }
 
     /// Shows what the services write until they have ended, or somebody stops them.
-    fn attend(&self, global: &Global, site: &mut Site, project: &Project) -> Result<ExitCode, Failure> {
-        let interrupted = logs::attend(global, &project.name, &self.services)?;
+    fn attend(&self, site: &mut Site, project: &Project) -> Result<ExitCode, Failure> {
+        let interrupted = logs::attend(site, &project.name, &self.services)?;
         if interrupted {
             output::note("stopping; once more ends them by force\n");
         }

@@ -1,22 +1,18 @@
 //! `pontoon compose logs`, and what `pontoon up` shows in the foreground
 
-use std::fs::File;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anstyle::AnsiColor;
 use clap::Args;
-use pontoon_compose::converge::label;
-use pontoon_engine::report::container::Life;
 use pontoon_kernel::signal::Signals;
-use pontoon_model::Sandbox;
-use pontoon_model::sandbox::Status;
+use pontoon_project::{Output, Site, outputs};
 
 use crate::failure::Failure;
 use crate::global::Global;
 use crate::parse::project::ProjectFlags;
-use crate::show::log::{Tail, open, skip_to_last, tail};
+use crate::show::log::{Tail, skip_to_last, tail};
 
 /// Show what the services of a compose file have written
 #[derive(Debug, Args)]
@@ -50,17 +46,11 @@ const COLOURS: [AnsiColor; 6] = [
 
 impl Logs {
     pub(crate) fn run(self, global: &Global, project: &ProjectFlags) -> Result<ExitCode, Failure> {
-        let name = project.name()?;
-        let mut streams = streams(global, &name, &self.services, !self.no_log_prefix)?;
-        if let Tail::Lines(lines) = self.tail {
-            for stream in &mut streams {
-                skip_to_last(&mut stream.file, lines)
-                    .map_err(|error| Failure::io(format!("could not show {}", stream.container), &error))?;
-            }
-        }
+        let (name, site) = (project.name()?, Site::new(global.instance()?));
+        let mut streams = streams(&site, &name, &self.services, self.tail, !self.no_log_prefix)?;
         loop {
             // Looked at before they are copied: what they write until they end is in the files then.
-            let over = !self.follow || all_ended(global, &streams)?;
+            let over = !self.follow || all_over(&site, &streams)?;
             show(&mut streams, over)?;
             if over {
                 return Ok(ExitCode::SUCCESS);
@@ -70,20 +60,17 @@ impl Logs {
     }
 }
 
-/// Shows what services write from now on until all have ended; whether somebody interrupted it instead.
-pub(crate) fn attend(global: &Global, project: &str, services: &[String]) -> Result<bool, Failure> {
+/// Shows what services write until all have ended; whether somebody interrupted it instead.
+pub(crate) fn attend(site: &Site, project: &str, services: &[String]) -> Result<bool, Failure> {
     const INT: i32 = 2;
     const TERM: i32 = 15;
-    let signals = Signals::block([INT, TERM])
-        .map_err(|error| Failure::io("could not wait for signals", &error.into()))?;
-    let mut streams = streams(global, project, services, true)?;
+    let deaf = |error| Failure::io("could not wait for signals", &io::Error::from(error));
+    let signals = Signals::block([INT, TERM]).map_err(deaf)?;
+    let mut streams = streams(site, project, services, Tail::All, true)?;
     loop {
-        let over = all_ended(global, &streams)?;
+        let over = all_over(site, &streams)?;
         show(&mut streams, over)?;
-        let interrupted = signals
-            .next()
-            .map_err(|error| Failure::io("could not wait for signals", &error.into()))?
-            .is_some();
+        let interrupted = signals.next().map_err(deaf)?.is_some();
         if over || interrupted {
             return Ok(interrupted);
         }
@@ -91,43 +78,40 @@ pub(crate) fn attend(global: &Global, project: &str, services: &[String]) -> Res
     }
 }
 
-/// What one container writes.
+/// What one container writes, line by line.
 struct Stream {
-    container: String,
     prefix: String,
-    file: File,
+    output: Output,
     /// Of a line that has no end yet.
     begun: Vec<u8>,
 }
 
 fn streams(
-    global: &Global,
+    site: &Site,
     project: &str,
     services: &[String],
+    tail: Tail,
     prefixed: bool,
 ) -> Result<Vec<Stream>, Failure> {
-    let instance = global.instance()?;
-    let mut meant = pontoon_project::ours(&global.reader()?, project)?;
-    if !services.is_empty() {
-        let is = |one: &Sandbox| one.labels.get(label::SERVICE).is_some_and(|name| services.contains(name));
-        meant.retain(is);
-    }
-    let label = |one: &Sandbox| {
-        let part = |key| one.labels.get(key).map_or("", String::as_str);
-        format!("{}-{}", part(label::SERVICE), part(label::NUMBER))
+    let lines = match tail {
+        Tail::All => None,
+        Tail::Lines(lines) => Some(lines),
     };
-    let width = meant.iter().map(|one| label(one).len()).max().unwrap_or(0);
+    let outputs = outputs(site, project, services, lines)?;
+    let label = |one: &Output| format!("{}-{}", one.service, one.number);
+    let width = outputs.iter().map(|one| label(one).len()).max().unwrap_or(0);
     let mut streams = Vec::new();
-    for (place, one) in meant.iter().enumerate() {
+    for (place, mut output) in outputs.into_iter().enumerate() {
         let style = COLOURS[place % COLOURS.len()].on_default();
         let prefix = match prefixed {
-            true => format!("{style}{:width$} |{style:#} ", label(one)),
+            true => format!("{style}{:width$} |{style:#} ", label(&output)),
             false => String::new(),
         };
-        let path = instance.container(one.id.as_str()).join("output.log");
-        let container = one.name.to_string();
-        let file = open(&path, &container)?;
-        streams.push(Stream { container, prefix, file, begun: Vec::new() });
+        if let (Some(lines), Some(file)) = (lines, output.file()) {
+            skip_to_last(file, lines)
+                .map_err(|error| Failure::io(format!("could not show {}", output.name), &error))?;
+        }
+        streams.push(Stream { prefix, output, begun: Vec::new() });
     }
     Ok(streams)
 }
@@ -136,15 +120,14 @@ fn streams(
 fn show(streams: &mut [Stream], over: bool) -> Result<(), Failure> {
     let mut out = anstream::stdout().lock();
     for stream in streams {
-        let copied = stream.copy(&mut out, over);
-        copied.map_err(|error| Failure::io(format!("could not show {}", stream.container), &error))?;
+        stream.output.read(&mut stream.begun)?;
+        stream.copy(&mut out, over).map_err(|error| Failure::io("could not write the output", &error))?;
     }
     out.flush().map_err(|error| Failure::io("could not write the output", &error))
 }
 
 impl Stream {
     fn copy(&mut self, out: &mut impl io::Write, over: bool) -> io::Result<()> {
-        self.file.read_to_end(&mut self.begun)?;
         let whole = match self.begun.iter().rposition(|byte| *byte == b'\n') {
             Some(last) => last + 1,
             None => 0,
@@ -164,12 +147,9 @@ impl Stream {
     }
 }
 
-fn all_ended(global: &Global, streams: &[Stream]) -> Result<bool, Failure> {
-    let reader = pontoon_engine::report::Reader::open(&global.instance()?)?;
+fn all_over(site: &Site, streams: &[Stream]) -> Result<bool, Failure> {
     for stream in streams {
-        let Ok(sandbox) = reader.container(&stream.container) else { continue };
-        let ended = matches!(sandbox.status, Status::Exited(_)) || Life::of(&sandbox)? == Life::Dead;
-        if !ended {
+        if !stream.output.is_over(site)? {
             return Ok(false);
         }
     }

@@ -46,9 +46,8 @@ impl Board {
     fn doing(&mut self, subject: String, what: &str) {
         let Some(bars) = &self.bars else { return };
         let (bar, _) = self.moving.entry(subject.clone()).or_insert_with(|| {
-            let bar = bars.add(ProgressBar::new_spinner().with_style(style()));
-            bar.set_prefix(subject);
-            (bar, Instant::now())
+            let bar = ProgressBar::new_spinner().with_style(style()).with_prefix(subject);
+            (bars.add(bar.with_message(what.to_owned())), Instant::now())
         });
         bar.set_message(what.to_owned());
         bar.tick();

@@ -126,6 +126,10 @@ impl Reader<'_> {
             self.report.error(&at.node.at, Fault::refused(at.quoted(), &error));
         }
         let local = at.items_of("link_local_ips");
+        if let Some(local) = at.get("link_local_ips").filter(|_| !local.is_empty()) {
+            let why = "an interface has the addresses of its network alone";
+            self.report.not_done(&local.node.at, "link_local_ips", key, why);
+        }
         Joined {
             key: key.to_owned(),
             aliases: at.texts_of("aliases"),

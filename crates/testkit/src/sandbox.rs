@@ -84,6 +84,7 @@ pub fn run(path: &str, body: impl FnOnce(Host)) {
 }
 
 fn inside(body: impl FnOnce(Host)) {
+    own_files();
     let outcome = catch_unwind(AssertUnwindSafe(|| body(Host::here())));
     let Err(panic) = outcome else { return };
     if std::env::var_os(HOLD).is_some() {
@@ -95,8 +96,23 @@ fn inside(body: impl FnOnce(Host)) {
     resume_unwind(panic)
 }
 
+/// Puts copies in the place of the machine's files in `/etc`, so that a test that writes one does not write the
+/// machine's. One that cannot be read, or let go of, is as it was: only read.
+fn own_files() {
+    let entries = fs::read_dir("/etc").expect("the sandbox has an /etc").filter_map(Result::ok);
+    let files = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()));
+    for path in files.map(|entry| entry.path()) {
+        let (Ok(contents), Ok(found)) = (fs::read(&path), fs::metadata(&path)) else { continue };
+        if rustix::mount::unmount(&path, rustix::mount::UnmountFlags::empty()).is_ok() {
+            fs::write(&path, contents)
+                .and_then(|()| fs::set_permissions(&path, found.permissions()))
+                .unwrap_or_else(|error| panic!("a copy of {}: {error}", path.display()));
+        }
+    }
+}
+
 fn options() -> lab::Options {
-    // Files that tests make in `/etc` itself stay in the sandbox; for its folders there is `Host::own`.
+    // What tests write in `/etc` itself stays in the sandbox; for its folders there is `Host::own`.
     lab::Options { hostname: "test".into(), mirrored: vec!["/etc".into()], ..lab::Options::default() }
 }
 

@@ -75,4 +75,14 @@ sandboxed! {
         let panic = std::panic::catch_unwind(need).unwrap_err();
         assert!(panic.downcast_ref::<String>().unwrap().contains("`no-such-tool`"));
     }
+
+    fn files_of_etc_are_its_own(host: Host) {
+        // What is bound there would be the machine's.
+        let bound = host.sh("findmnt -rno TARGET | grep '^/etc/' || true");
+        let files: Vec<&str> = bound.lines().filter(|path| std::path::Path::new(path).is_file()).collect();
+        assert_eq!(files, Vec::<&str>::new());
+        let before = host.sh("cat /etc/hosts");
+        host.sh("echo 10.0.0.1 mine >> /etc/hosts");
+        assert_eq!(host.sh("cat /etc/hosts"), format!("{before}10.0.0.1 mine\n"));
+    }
 }

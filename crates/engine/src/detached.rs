@@ -1,6 +1,6 @@
 //! Detached containers: a fork of the command stays behind and keeps them.
 
-use pontoon_kernel::process::{Message, SpawnError, Stdio, stay_behind};
+use pontoon_kernel::process::{Message, SpawnError, Staying, Stdio};
 use pontoon_model::diagnose::with_causes;
 use pontoon_model::{Diagnose, SandboxId};
 
@@ -14,8 +14,35 @@ use crate::{Engine, EngineError, Mode, Root};
 ///
 /// As [`run_foreground`](crate::run::run_foreground).
 pub fn run_detached(root: Root, spec: &RunSpec) -> Result<Started, EngineError> {
-    let said = stay_behind(|said| keep(root, spec, said))?;
-    let heard: Result<Result<Started, StartFailure>, _> = serde_json::from_slice(&said);
+    Starting::begin(root, spec)?.finish()
+}
+
+/// A container that is being started by the process that will keep it.
+#[derive(Debug)]
+pub struct Starting(Staying);
+
+impl Starting {
+    /// Begins to run a container; several may be on their way at once.
+    ///
+    /// # Errors
+    ///
+    /// If no process can be forked.
+    pub fn begin(root: Root, spec: &RunSpec) -> Result<Self, EngineError> {
+        Ok(Self(Staying::begin(|said| keep(root, spec, said))?))
+    }
+
+    /// Waits until its process runs.
+    ///
+    /// # Errors
+    ///
+    /// As [`run_foreground`](crate::run::run_foreground).
+    pub fn finish(self) -> Result<Started, EngineError> {
+        understand(&self.0.said()?)
+    }
+}
+
+fn understand(said: &[u8]) -> Result<Started, EngineError> {
+    let heard: Result<Result<Started, StartFailure>, _> = serde_json::from_slice(said);
     match heard {
         Ok(Ok(started)) => Ok(started),
         Ok(Err(failure)) => Err(EngineError::Keeper(failure)),

@@ -27,8 +27,43 @@ impl Message {
 ///
 /// `EAGAIN` when no more processes are allowed, `EMFILE` when no more files are.
 pub fn stay_behind(body: impl FnOnce(Message) -> i32) -> Result<Vec<u8>, SpawnError> {
+    Staying::begin(body)?.said()
+}
+
+/// A process that stays behind and has not said yet what it has to say.
+#[derive(Debug)]
+pub struct Staying(std::fs::File);
+
+impl Staying {
+    /// As [`stay_behind`], without waiting for what it says: several may be at work at once.
+    ///
+    /// # Errors
+    ///
+    /// As [`stay_behind`].
+    pub fn begin(body: impl FnOnce(Message) -> i32) -> Result<Staying, SpawnError> {
+        fork_behind(body).map(Staying)
+    }
+
+    /// What it says; nothing, if it ends or drops the message without a word.
+    ///
+    /// # Errors
+    ///
+    /// When the pipe cannot be read.
+    pub fn said(mut self) -> Result<Vec<u8>, SpawnError> {
+        let mut said = Vec::new();
+        self.0.read_to_end(&mut said).map_err(|error| {
+            parent("hear from the process")(
+                error.raw_os_error().map_or(rustix::io::Errno::IO, rustix::io::Errno::from_raw_os_error),
+            )
+        })?;
+        Ok(said)
+    }
+}
+
+/// Forks it, and returns the end of the pipe that its message comes from.
+fn fork_behind(body: impl FnOnce(Message) -> i32) -> Result<std::fs::File, SpawnError> {
     let (read, write) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(parent("make a pipe"))?;
-    let mut read = std::fs::File::from(read);
+    let read = std::fs::File::from(read);
     let message = Message(std::fs::File::from(write));
     // Forked twice: the one that stays is nobody's child, so that no one need wait for it.
     let middle = fork::fork(move || {
@@ -43,13 +78,7 @@ pub fn stay_behind(body: impl FnOnce(Message) -> i32) -> Result<Vec<u8>, SpawnEr
     .map_err(parent("fork"))?;
     let reap = || rustix::process::waitpid(Some(middle), rustix::process::WaitOptions::empty());
     rustix::io::retry_on_intr(reap).map_err(parent("wait for the process"))?;
-    let mut said = Vec::new();
-    read.read_to_end(&mut said).map_err(|error| {
-        parent("hear from the process")(
-            error.raw_os_error().map_or(rustix::io::Errno::IO, rustix::io::Errno::from_raw_os_error),
-        )
-    })?;
-    Ok(said)
+    Ok(read)
 }
 
 /// Lets go of the caller's terminal and pipes, which would otherwise not end while this process lives.

@@ -35,7 +35,7 @@ pub use exec::{Exec, exec_into};
 pub use foreground::Foreground;
 pub use handle::{Process, environment_of, first_gone, running_here};
 pub use inside::Inquiry;
-pub use keeper::{Message, kill_self, stay_behind};
+pub use keeper::{Message, Staying, kill_self, stay_behind};
 pub use service::start_service;
 
 use crate::mount::Propagation;

@@ -210,7 +210,7 @@ sandboxed! {
             ("network connect blue pid:999999", "999999"),
             ("network connect blue netns:nobody", "nobody"),
             ("network connect blue netns:/etc/passwd", "/etc/passwd"),
-            ("network connect blue docker:web", "docker:web"),
+            ("network connect blue docker:web", "/var/run/docker.sock"),
             ("network connect host nobody", "host"),
             ("exec nobody -- true", "`nobody`"),
             ("network ls --filter colour=red", "colour"),

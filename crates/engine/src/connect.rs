@@ -48,6 +48,8 @@ pub struct ConnectSpec {
     pub options: BTreeMap<String, String>,
     /// Ports of the container to publish.
     pub publish: Vec<PublishSpec>,
+    /// Addresses that somebody else is about to ask for: they are not chosen.
+    pub avoid: Vec<IpAddr>,
 }
 
 /// How long to wait, and how often, for the port of a container that has ended: its network goes within that time; and
@@ -560,7 +562,14 @@ impl Request<'_> {
                 lease::check_request(pool, address)?;
                 Ok(address)
             }
-            None => Ok(tx.allocate(&network.id, pool, &self.id)?),
+            None if self.spec.avoid.is_empty() => Ok(tx.allocate(&network.id, pool, &self.id)?),
+            None => {
+                let mut pool = pool.clone();
+                let avoided = self.spec.avoid.iter().filter(|address| pool.subnet.contains(*address));
+                let avoided: Vec<_> = avoided.map(|address| (format!("avoid {address}"), *address)).collect();
+                pool.aux.extend(avoided);
+                Ok(tx.allocate(&network.id, &pool, &self.id)?)
+            }
         }
     }
 

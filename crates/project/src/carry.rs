@@ -1,5 +1,6 @@
 //! Single changes, done by the engine.
 
+use std::collections::VecDeque;
 use std::net::IpAddr;
 
 use pontoon_compose::converge::{
@@ -7,7 +8,7 @@ use pontoon_compose::converge::{
 };
 use pontoon_compose::project::{Joined, Networking, Project, ProjectNetwork, Runtime};
 use pontoon_engine::connect::ConnectSpec;
-use pontoon_engine::detached::run_detached;
+use pontoon_engine::detached::Starting;
 use pontoon_engine::network::NetworkSpec;
 use pontoon_engine::publish::Withdraw;
 use pontoon_engine::run::{Networking as Engines, RunSpec};
@@ -23,9 +24,22 @@ pub(crate) struct Carrier<'a> {
     pub(crate) project: &'a Project,
     pub(crate) members: &'a [Member],
     pub(crate) tell: Tell<'a>,
+    /// Containers that are being started, in the order in which that was begun.
+    pub(crate) starting: VecDeque<Begun<'a>>,
 }
 
-impl Carrier<'_> {
+/// A container that is being started, and what is to be said when it runs.
+pub(crate) struct Begun<'a> {
+    member: &'a Member,
+    sign: Sign,
+    differences: &'a [Difference],
+    starting: Starting,
+}
+
+/// How many containers are started at once: what they wait for is mostly the kernel's, which does one at a time.
+const AT_ONCE: usize = 4;
+
+impl<'a> Carrier<'a> {
     pub(crate) fn done(&mut self, sign: Sign, subject: &str, what: String, differences: &[Difference]) {
         let differences = differences.to_vec();
         (self.tell)(Progress::Done { sign, subject: subject.to_owned(), what, differences });
@@ -96,31 +110,61 @@ impl Carrier<'_> {
 
     /// Waits until all that a container's service depends on has come far enough.
     pub(crate) fn await_dependencies(&mut self, member: &Member) -> Result<(), ProjectError> {
+        if !before(self.project, &member.service).is_empty() {
+            self.finish_all()?;
+        }
         for dependency in before(self.project, &member.service) {
             wait::wait_for(self.site, &member.service, dependency, self.members, self.tell)?;
         }
         Ok(())
     }
 
-    /// Starts a container; says where it is.
-    pub(crate) fn start(&mut self, member: &Member) -> Result<String, ProjectError> {
+    /// Starts a container, or begins to; it is said where it is when it runs.
+    pub(crate) fn start(
+        &mut self,
+        member: &'a Member,
+        sign: Sign,
+        differences: &'a [Difference],
+    ) -> Result<(), ProjectError> {
         self.doing(&member.name, "starting");
         match &member.runtime {
-            Runtime::Process { .. } => self.start_process(member)?,
+            Runtime::Process { .. } => {
+                while self.starting.len() >= AT_ONCE {
+                    self.finish_one()?;
+                }
+                let spec = self.run_spec(member)?;
+                self.site.close();
+                let starting = Starting::begin(self.site.root().clone(), &spec);
+                let starting = starting.map_err(ProjectError::of(&member.name))?;
+                self.starting.push_back(Begun { member, sign, differences, starting });
+                return Ok(());
+            }
             Runtime::Docker { .. } | Runtime::Podman { .. } => self.start_elsewhere(member)?,
             Runtime::Oci { .. } => self.start_bundle(member)?,
         }
-        self.where_it_is(member)
+        let place = self.where_it_is(member)?;
+        self.done(sign, &member.name, place, differences);
+        Ok(())
     }
 
-    fn start_process(&mut self, member: &Member) -> Result<(), ProjectError> {
-        let spec = self.run_spec(member)?;
-        self.site.close();
-        let started =
-            run_detached(self.site.root().clone(), &spec).map_err(ProjectError::of(&member.name))?;
+    /// Waits until all that were begun run.
+    pub(crate) fn finish_all(&mut self) -> Result<(), ProjectError> {
+        while !self.starting.is_empty() {
+            self.finish_one()?;
+        }
+        Ok(())
+    }
+
+    fn finish_one(&mut self) -> Result<(), ProjectError> {
+        let Some(Begun { member, sign, differences, starting }) = self.starting.pop_front() else {
+            return Ok(());
+        };
+        let started = starting.finish().map_err(ProjectError::of(&member.name))?;
         for warning in started.warnings {
             (self.tell)(Progress::Warning(format!("{}: {warning}", member.name)));
         }
+        let place = self.where_it_is(member)?;
+        self.done(sign, &member.name, place, differences);
         Ok(())
     }
 
@@ -143,7 +187,8 @@ impl Carrier<'_> {
         // The site is lent to the one who makes it, and comes back with each call.
         let (project, members, tell) = (self.project, self.members, &mut *self.tell);
         bundles::start(self.site, member, |site, pid, labels| {
-            let mut carrier = Carrier { site, project, members, tell };
+            let starting = VecDeque::new();
+            let mut carrier = Carrier { site, project, members, tell, starting };
             carrier.connect_all(member, |engine| {
                 engine.announce(&member.name, pid, labels);
             })
@@ -159,7 +204,7 @@ impl Carrier<'_> {
         let Networking::Networks(joined) = &member.networking else { return Ok(()) };
         let meant = reference(&member.runtime, member.name.clone());
         let networks: Vec<(String, ConnectSpec)> =
-            joined.iter().map(|one| (self.real_name(&one.key), connect_spec(one))).collect();
+            joined.iter().map(|one| (self.real_name(&one.key), self.connect_spec(one))).collect();
         self.site.with_engine(&member.name, self.tell, |engine| {
             prepare(engine);
             for (network, spec) in &networks {
@@ -199,7 +244,7 @@ impl Carrier<'_> {
             Networking::None => Engines::None,
             Networking::Host => Engines::Host,
             Networking::Networks(joined) => {
-                let of = |one: &Joined| (self.real_name(&one.key), connect_spec(one));
+                let of = |one: &Joined| (self.real_name(&one.key), self.connect_spec(one));
                 Engines::Networks(joined.iter().map(of).collect())
             }
             Networking::Service(name) | Networking::Container(ContainerRef::Ours(name)) => {
@@ -220,6 +265,19 @@ impl Carrier<'_> {
         })
     }
 
+    /// How a network is joined. Addresses that others of the project have in the file are theirs, also before they are
+    /// there.
+    fn connect_spec(&self, joined: &Joined) -> ConnectSpec {
+        let places = self.members.iter().filter_map(|member| match &member.networking {
+            Networking::Networks(places) => Some(places),
+            _ => None,
+        });
+        let fixed = places.flatten().filter(|place| place.key == joined.key);
+        let fixed =
+            fixed.flat_map(|place| place.ipv4.map(IpAddr::V4).into_iter().chain(place.ipv6.map(IpAddr::V6)));
+        connect_spec(joined, fixed.collect())
+    }
+
     pub(crate) fn real_name(&self, key: &str) -> String {
         self.project.networks.get(key).map_or_else(|| key.to_owned(), |network| network.name.clone())
     }
@@ -238,7 +296,7 @@ impl Carrier<'_> {
                 self.site.with_engine(subject, self.tell, left)
             }
             Update::Join(joined) => {
-                let (network, spec) = (self.real_name(&joined.key), connect_spec(joined));
+                let (network, spec) = (self.real_name(&joined.key), self.connect_spec(joined));
                 let join = |engine: &mut Engine| engine.connect(&network, &container, &spec);
                 self.site.with_engine(subject, self.tell, join).map(drop)
             }
@@ -315,7 +373,7 @@ pub(crate) fn stop(site: &mut Site, tell: Tell<'_>, containers: &[Found]) -> Res
     Ok(())
 }
 
-fn connect_spec(joined: &Joined) -> ConnectSpec {
+fn connect_spec(joined: &Joined, avoid: Vec<IpAddr>) -> ConnectSpec {
     ConnectSpec {
         ip: joined.ipv4,
         ip6: joined.ipv6,
@@ -325,6 +383,7 @@ fn connect_spec(joined: &Joined) -> ConnectSpec {
         ifname: joined.ifname.clone(),
         options: joined.options.clone(),
         publish: Vec::new(),
+        avoid,
     }
 }
 

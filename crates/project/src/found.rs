@@ -122,7 +122,11 @@ pub fn standing(
 
 /// The record of a container, whoever runs it.
 pub(crate) fn record(reader: &Reader, meant: &ContainerRef) -> Result<Option<Sandbox>, ReportError> {
-    Ok(reader.containers()?.into_iter().find(|sandbox| sandbox.is_meant_by(meant)))
+    match meant {
+        ContainerRef::Ours(name) => Ok(reader.container(name).ok().filter(Sandbox::is_ours)),
+        // Found by what it was connected as.
+        meant => Ok(reader.containers()?.into_iter().find(|sandbox| sandbox.is_meant_by(meant))),
+    }
 }
 
 /// What is there between and on the interfaces of a project's containers.

@@ -1,8 +1,10 @@
 //! Bringing a project up, and making a running one what its file says now.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
-use pontoon_compose::converge::{self, Change, Found, FoundNetwork, FoundWires, Member, Wire, label};
+use pontoon_compose::converge::{
+    self, Change, Difference, Found, FoundNetwork, FoundWires, Member, Wire, label,
+};
 use pontoon_compose::project::{Project, ProjectNetwork};
 
 use pontoon_model::network::DEFAULT_NETWORK;
@@ -69,7 +71,7 @@ pub fn up(
     let seen = Seen::of(site, project)?;
     let changes = seen.changes(project, options)?;
     orphans(&seen, project, options, tell);
-    let mut carrier = Carrier { site, project, members: &seen.members, tell };
+    let mut carrier = Carrier { site, project, members: &seen.members, tell, starting: VecDeque::new() };
     for change in &changes {
         match change {
             Change::Update { member, updates, .. } => {
@@ -96,6 +98,7 @@ pub fn up(
     for change in &changes {
         start(&mut carrier, options, change)?;
     }
+    carrier.finish_all()?;
     wire(&mut carrier, options)?;
     if options.wait {
         let started = changes.iter().filter_map(|change| member_of(&seen.members, change));
@@ -132,24 +135,16 @@ fn member_of<'a>(members: &'a [Member], change: &Change) -> Option<&'a Member> {
 }
 
 /// Starts or changes a container.
-fn start(carrier: &mut Carrier<'_>, options: &UpOptions, change: &Change) -> Result<(), ProjectError> {
+fn start<'a>(carrier: &mut Carrier<'a>, options: &UpOptions, change: &'a Change) -> Result<(), ProjectError> {
     let members = carrier.members;
     match change {
         Change::Create { member } => {
             let member = &members[*member];
-            if !options.no_dependencies {
-                carrier.await_dependencies(member)?;
-            }
-            let what = carrier.start(member)?;
-            carrier.done(Sign::Added, &member.name, what, &[]);
+            begin_one(carrier, options, member, Sign::Added, &[])?;
         }
         Change::Recreate { member, differences } => {
             let member = &members[*member];
-            if !options.no_dependencies {
-                carrier.await_dependencies(member)?;
-            }
-            let what = carrier.start(member)?;
-            carrier.done(Sign::Changed, &member.name, what, differences);
+            begin_one(carrier, options, member, Sign::Changed, differences)?;
         }
         Change::Update { member, differences, updates } => {
             let member = &members[*member];
@@ -167,6 +162,19 @@ fn start(carrier: &mut Carrier<'_>, options: &UpOptions, change: &Change) -> Res
         | Change::Remove { .. } => {}
     }
     Ok(())
+}
+
+fn begin_one<'a>(
+    carrier: &mut Carrier<'a>,
+    options: &UpOptions,
+    member: &'a Member,
+    sign: Sign,
+    differences: &'a [Difference],
+) -> Result<(), ProjectError> {
+    if !options.no_dependencies {
+        carrier.await_dependencies(member)?;
+    }
+    carrier.start(member, sign, differences)
 }
 
 /// What is there, and what is wanted.

@@ -106,7 +106,7 @@ impl Connection {
 
     fn spec(self) -> ConnectSpec {
         let Self { ip, ip6, aliases, mac, gw_priority, ifname, options } = self;
-        ConnectSpec { ip, ip6, aliases, mac, gw_priority, ifname, options, publish: Vec::new() }
+        ConnectSpec { ip, ip6, aliases, mac, gw_priority, ifname, options, ..ConnectSpec::default() }
     }
 }
 

@@ -66,6 +66,7 @@ impl Connect {
             ifname: self.ifname,
             options: self.driver_opt.into_iter().collect(),
             publish: self.publish,
+            avoid: Vec::new(),
         };
         let mut session = global.session()?;
         let connected = session.connect(&self.network, &self.container, &spec)?;

@@ -15,7 +15,8 @@ pub(crate) struct Supervision {
     /// Start it again when it has ended, with its network as it is: no, always, unless-stopped or on-failure[:TIMES]
     #[arg(long, value_name = "POLICY", default_value = "no", value_parser = hinted::<RestartPolicy>)]
     pub(crate) restart: RestartPolicy,
-    /// Line for the shell that ends with 0 when the container is well
+    /// Line for the shell that ends with 0 when the container is well; or a command without a shell, as a JSON list of its
+    /// words
     #[arg(long, value_name = "COMMAND")]
     health_cmd: Option<String>,
     /// Time between checks
@@ -66,7 +67,10 @@ impl Supervision {
             retries: self.health_retries,
             start_period: self.health_start_period,
             start_interval: self.health_start_interval,
-            ..HealthCheck::shell(line)
+            ..match serde_json::from_str::<Vec<String>>(&line) {
+                Ok(words) if !words.is_empty() => HealthCheck::new(words),
+                _ => HealthCheck::shell(line),
+            }
         })
     }
 }

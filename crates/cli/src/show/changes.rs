@@ -312,7 +312,7 @@ fn process_flags(process: &Process, name: &str, words: &mut Vec<String>) {
         flag("restart", process.restart.to_string());
     }
     if let Some(check) = &process.health_check {
-        flag("health-cmd", health_line(&check.test));
+        flag("health-cmd", health_command(&check.test));
         let time = |duration| humantime::format_duration(duration).to_string().replace(' ', "");
         flag("health-interval", time(check.interval));
         flag("health-timeout", time(check.timeout));
@@ -324,11 +324,11 @@ fn process_flags(process: &Process, name: &str, words: &mut Vec<String>) {
     process.stop_grace.iter().for_each(|grace| flag("stop-timeout", grace.as_secs().to_string()));
 }
 
-/// A check's command as a line for the shell.
-fn health_line(test: &[String]) -> String {
+/// A check's command, as `run --health-cmd` takes it.
+fn health_command(test: &[String]) -> String {
     match test {
         [shell, option, line] if shell == "/bin/sh" && option == "-c" => line.clone(),
-        test => join(test.to_vec()),
+        words => serde_json::json!(words).to_string(),
     }
 }
 

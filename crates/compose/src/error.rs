@@ -518,7 +518,9 @@ impl Fault {
             Self::NoNetwork { near, network, .. } => {
                 mean(near).unwrap_or_else(|| format!("declare it: `networks: {{ {network}: }}`"))
             }
-            Self::NoService { near, .. } => return mean(near),
+            Self::NoService { near, service, .. } => {
+                mean(near).unwrap_or_else(|| format!("declare it: `services: {{ {service}: … }}`"))
+            }
             Self::Inactive { profiles, .. } => format!("activate it with --profile {}", profiles.join(" or ")),
             Self::OneName { .. } => "leave `container_name` out, or have one container".into(),
             Self::NoSubnet { network, .. } => {

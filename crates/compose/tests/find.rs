@@ -184,5 +184,8 @@ fn profiles_come_from_everywhere() {
     assert_eq!(active(&Request { profiles: vec!["*".into()], ..request("/p") }), "abc");
     let errors =
         load(&Request { services: vec!["d".into()], ..request("/p") }, &all).expect_err("no such service");
-    assert_eq!(errors.to_string(), "there is no service `d` for the command line");
+    assert_eq!(
+        errors.to_string(),
+        "there is no service `d` for the command line\nhint: declare it: `services: { d: … }`"
+    );
 }

@@ -48,7 +48,7 @@ pub struct ConnectSpec {
     pub options: BTreeMap<String, String>,
     /// Ports of the container to publish.
     pub publish: Vec<PublishSpec>,
-    /// Addresses that somebody else is about to ask for: they are not chosen.
+    /// Addresses that it is not to get by itself: somebody is going to ask for them.
     pub avoid: Vec<IpAddr>,
 }
 
@@ -562,15 +562,27 @@ impl Request<'_> {
                 lease::check_request(pool, address)?;
                 Ok(address)
             }
-            None if self.spec.avoid.is_empty() => Ok(tx.allocate(&network.id, pool, &self.id)?),
-            None => {
-                let mut pool = pool.clone();
-                let avoided = self.spec.avoid.iter().filter(|address| pool.subnet.contains(*address));
-                let avoided: Vec<_> = avoided.map(|address| (format!("avoid {address}"), *address)).collect();
-                pool.aux.extend(avoided);
-                Ok(tx.allocate(&network.id, &pool, &self.id)?)
-            }
+            None => self.next_address(tx, network, pool),
         }
+    }
+
+    /// The next address that nobody has, nor is going to ask for.
+    fn next_address(
+        &self,
+        tx: &Tx<'_>,
+        network: &Network,
+        pool: &AddressPool,
+    ) -> Result<IpAddr, EngineError> {
+        let mut passed = Vec::new();
+        let address = loop {
+            let next = tx.allocate(&network.id, pool, &self.id)?;
+            if !self.spec.avoid.contains(&next) {
+                break next;
+            }
+            passed.push(next);
+        };
+        passed.into_iter().try_for_each(|one| tx.lease_free(&network.id, one, &self.id))?;
+        Ok(address)
     }
 
     /// A default route of somebody else's in somebody else's namespace stays.

@@ -48,9 +48,9 @@ pub(crate) fn containers(
 ) -> Result<Vec<Found>, ProjectError> {
     let mut found = Vec::new();
     let is_of = |one: &Sandbox| one.labels.get(label::PROJECT).is_some_and(|name| name == project);
-    for sandbox in reader.containers()?.into_iter().filter(is_of) {
+    for mut sandbox in reader.containers()?.into_iter().filter(is_of) {
         let Some(ContainerRef::Oci(name)) = sandbox.elsewhere().cloned() else { continue };
-        let definition = sandbox.labels.get(DEFINITION).and_then(|text| serde_json::from_str(text).ok());
+        let definition = sandbox.labels.remove(DEFINITION).and_then(|text| serde_json::from_str(&text).ok());
         let Some(Definition { bundle, program, process }) = definition else { continue };
         let made = Made::Oci { bundle, program };
         let places = reader.of_container(&sandbox)?.into_iter();
@@ -108,26 +108,34 @@ pub(crate) fn runs(made: &Made, name: &str) -> Result<bool, ProjectError> {
     Ok(life(&runtime(made, name)?, name)? == Some(Life::Running))
 }
 
+/// What a runtime's container is to be known by: its process, and labels that tell what it was made of.
+pub(crate) type Announcement = (u32, BTreeMap<String, String>);
+
+/// What a container is to be known by; nothing where it is no OCI runtime's.
+pub(crate) fn announcement(member: &Member) -> Result<Option<Announcement>, ProjectError> {
+    let (Made::Oci { bundle, program }, name) = (&member.runtime, &member.name) else { return Ok(None) };
+    let definition =
+        Definition { bundle: bundle.clone(), program: program.clone(), process: member.process.clone() };
+    let mut labels = member.labels.clone();
+    // Nothing in it that could not be written.
+    labels.insert(DEFINITION.into(), serde_json::to_string(&definition).unwrap_or_default());
+    let state = runtime(&member.runtime, name)?.state(name).map_err(failed(name))?;
+    Ok(state.map(|state| (state.pid, labels)))
+}
+
 /// Makes a container, has `connect` wire it, and starts it. What fails is taken back.
 pub(crate) fn start(
     site: &mut Site,
     member: &Member,
     connect: impl FnOnce(&mut Site, u32, BTreeMap<String, String>) -> Result<(), ProjectError>,
 ) -> Result<(), ProjectError> {
-    let Made::Oci { bundle, program } = &member.runtime else { return Ok(()) };
+    let Made::Oci { bundle, .. } = &member.runtime else { return Ok(()) };
     let (name, runtime) = (&member.name, runtime(&member.runtime, &member.name)?);
-    let definition =
-        Definition { bundle: bundle.clone(), program: program.clone(), process: member.process.clone() };
-    let mut labels = member.labels.clone();
-    // Nothing in it that could not be written.
-    labels.insert(DEFINITION.into(), serde_json::to_string(&definition).unwrap_or_default());
     let log = site.log_of(name)?;
     runtime.create(name, bundle, &log).map_err(failed(name))?;
-    let state = runtime.state(name).map_err(failed(name)).and_then(|state| {
-        state.ok_or_else(|| failed(name)(OciError::NoRuntime { programs: vec![name.clone()] }))
-    });
-    let started = state.and_then(|state| {
-        connect(site, state.pid, labels)?;
+    let started = announcement(member).and_then(|announced| {
+        let (pid, labels) = announced.ok_or_else(|| ProjectError::NotUp(name.clone()))?;
+        connect(site, pid, labels)?;
         runtime.start(name).map_err(failed(name))
     });
     if started.is_err() {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 
 use pontoon_compose::converge::{
-    Change, Difference, Found, FoundNetwork, Member, Update, before, label, reference,
+    Change, Difference, Found, Member, Update, before, label, reference, unserved,
 };
 use pontoon_compose::project::{Joined, Networking, Project, ProjectNetwork, Runtime};
 use pontoon_engine::connect::ConnectSpec;
@@ -47,18 +47,6 @@ impl<'a> Carrier<'a> {
 
     fn doing(&mut self, subject: &str, what: &str) {
         (self.tell)(Progress::Doing { subject: subject.to_owned(), what: what.to_owned() });
-    }
-
-    /// Refuses to make a network anew that others are on.
-    pub(crate) fn check_network(&self, key: &str, networks: &[FoundNetwork]) -> Result<(), ProjectError> {
-        let Some(wanted) = self.project.networks.get(key) else { return Ok(()) };
-        let one = networks.iter().find(|one| one.network.name.as_str() == wanted.name);
-        match one {
-            Some(one) if !one.strangers.is_empty() => {
-                Err(ProjectError::Strangers { name: wanted.name.clone(), strangers: one.strangers.clone() })
-            }
-            _ => Ok(()),
-        }
     }
 
     /// Does what comes before the containers: networks.
@@ -265,21 +253,39 @@ impl<'a> Carrier<'a> {
         })
     }
 
-    /// How a network is joined. Addresses that others of the project have in the file are theirs, also before they are
-    /// there.
+    /// A place; by itself, it gets no address that is fixed for another.
     fn connect_spec(&self, joined: &Joined) -> ConnectSpec {
-        let places = self.members.iter().filter_map(|member| match &member.networking {
-            Networking::Networks(places) => Some(places),
+        let on = self.members.iter().filter_map(|member| match &member.networking {
+            Networking::Networks(places) => places.iter().find(|one| one.key == joined.key),
             _ => None,
         });
-        let fixed = places.flatten().filter(|place| place.key == joined.key);
-        let fixed =
-            fixed.flat_map(|place| place.ipv4.map(IpAddr::V4).into_iter().chain(place.ipv6.map(IpAddr::V6)));
-        connect_spec(joined, fixed.collect())
+        let fixed = |one: &Joined| [one.ipv4.map(IpAddr::V4), one.ipv6.map(IpAddr::V6)];
+        ConnectSpec {
+            ip: joined.ipv4,
+            ip6: joined.ipv6,
+            aliases: joined.aliases.clone(),
+            mac: joined.mac,
+            gw_priority: joined.gw_priority,
+            ifname: joined.ifname.clone(),
+            options: joined.options.clone(),
+            publish: Vec::new(),
+            avoid: on.flat_map(fixed).flatten().collect(),
+        }
     }
 
     pub(crate) fn real_name(&self, key: &str) -> String {
         self.project.networks.get(key).map_or_else(|| key.to_owned(), |network| network.name.clone())
+    }
+
+    /// Has a container give free what another may be about to get. What it does without until it has it again, as ports
+    /// that lead nowhere meanwhile, is nothing to warn of.
+    pub(crate) fn give(&mut self, member: &Member, updates: &[Update]) -> Result<(), ProjectError> {
+        let is_back = updates.iter().any(|update| matches!(update, Update::Join(_)));
+        let mut silent = |_| {};
+        let tell: Tell<'_> = if is_back { &mut silent } else { &mut *self.tell };
+        let (project, members, starting) = (self.project, self.members, VecDeque::new());
+        let mut carrier = Carrier { site: self.site, project, members, tell, starting };
+        updates.iter().filter(|update| update.gives()).try_for_each(|update| carrier.update(member, update))
     }
 
     /// Changes a container that runs.
@@ -297,7 +303,13 @@ impl<'a> Carrier<'a> {
             }
             Update::Join(joined) => {
                 let (network, spec) = (self.real_name(&joined.key), self.connect_spec(joined));
-                let join = |engine: &mut Engine| engine.connect(&network, &container, &spec);
+                let announced = bundles::announcement(member)?;
+                let join = |engine: &mut Engine| {
+                    if let Some((pid, labels)) = announced {
+                        engine.announce(&member.name, pid, labels);
+                    }
+                    engine.connect(&network, &container, &spec)
+                };
                 self.site.with_engine(subject, self.tell, join).map(drop)
             }
             Update::Unpublish(ports) => {
@@ -314,10 +326,16 @@ impl<'a> Carrier<'a> {
                     .with_engine(subject, self.tell, |engine| engine.unpublish(&container, &gone))
                     .map(drop)
             }
-            Update::Publish(ports) => self
-                .site
-                .with_engine(subject, self.tell, |engine| engine.publish(&container, ports))
-                .map(drop),
+            Update::Publish(ports) => {
+                let known = found::record(&self.site.reader()?, &container)?;
+                let there = known.map(|sandbox| sandbox.ports).unwrap_or_default();
+                let ports = unserved(self.project, ports, &there);
+                let publish = |engine: &mut Engine| match ports.is_empty() {
+                    true => Ok(()),
+                    false => engine.publish(&container, &ports).map(drop),
+                };
+                self.site.with_engine(subject, self.tell, publish)
+            }
         }
     }
 }
@@ -336,7 +354,8 @@ pub(crate) fn end(site: &mut Site, tell: Tell<'_>, containers: &[Found]) -> Resu
                 })?;
             }
             other => {
-                site.with_engine(&one.name, tell, |engine| engine.leave_all(&meant))?;
+                // That its ports lead nowhere then is nothing to warn of.
+                site.with_engine(&one.name, &mut |_| {}, |engine| engine.leave_all(&meant))?;
                 match engines::kind(other) {
                     Some(kind) => engines::remove(kind, &one.name)?,
                     None => {
@@ -371,20 +390,6 @@ pub(crate) fn stop(site: &mut Site, tell: Tell<'_>, containers: &[Found]) -> Res
         came.map_err(ProjectError::of(sandbox.name.as_str()))?;
     }
     Ok(())
-}
-
-fn connect_spec(joined: &Joined, avoid: Vec<IpAddr>) -> ConnectSpec {
-    ConnectSpec {
-        ip: joined.ipv4,
-        ip6: joined.ipv6,
-        aliases: joined.aliases.clone(),
-        mac: joined.mac,
-        gw_priority: joined.gw_priority,
-        ifname: joined.ifname.clone(),
-        options: joined.options.clone(),
-        publish: Vec::new(),
-        avoid,
-    }
 }
 
 fn network_spec(project: &str, wanted: &ProjectNetwork) -> NetworkSpec {

@@ -6,7 +6,7 @@ use pontoon_compose::converge::{Found, members, stages};
 use pontoon_compose::project::Project;
 
 use crate::carry::{self, end};
-use crate::{Progress, ProjectError, Sign, Site, Tell, found};
+use crate::{Progress, ProjectError, Sign, Site, Tell, found, wait};
 
 /// How a project is taken down.
 #[derive(Debug, Clone, Default)]
@@ -28,6 +28,7 @@ pub fn down(
     tell: Tell<'_>,
 ) -> Result<(), ProjectError> {
     let _lock = site.lock(name)?;
+    wait::until_made(site, name, tell)?;
     let reader = site.reader()?;
     let mut containers = found::containers(&reader, name, &project.map(members).unwrap_or_default())?;
     let networks = found::networks(&reader, name)?;

@@ -73,18 +73,20 @@ fn of(
     name_of: &dyn Fn(&str) -> String,
 ) -> Result<Found, ProjectError> {
     let Container { name, pid, image, mut labels, sharing, exit_code, .. } = container;
+    let definition = labels.remove(DEFINITION).unwrap_or_default();
+    let definition: Definition = serde_json::from_str(&definition).unwrap_or_default();
+    // Podman tells of an image by its full name.
+    let image = definition.image.unwrap_or(image);
     let runtime = match kind {
         Kind::Docker => Runtime::Docker { image },
         Kind::Podman => Runtime::Podman { image },
     };
-    let definition = labels.remove(DEFINITION).unwrap_or_default();
     let meant = reference(&runtime, name.clone());
     let record = known.iter().find(|sandbox| sandbox.is_meant_by(&meant));
     let places = match record {
         Some(sandbox) => reader.of_container(sandbox)?,
         None => Vec::new(),
     };
-    let definition: Definition = serde_json::from_str(&definition).unwrap_or_default();
     Ok(Found {
         service: labels.get(label::SERVICE).cloned().unwrap_or_default(),
         number: labels.get(label::NUMBER).and_then(|text| text.parse().ok()).unwrap_or(0),
@@ -114,6 +116,9 @@ fn of(
 #[derive(Debug, Default, serde::Serialize, serde::Deserialize)]
 struct Definition {
     process: Process,
+    /// Its image, as the file names it.
+    #[serde(default)]
+    image: Option<String>,
     /// Whether it is on networks.
     networks: bool,
 }
@@ -134,7 +139,11 @@ pub(crate) fn start(member: &Member, gateways: &[IpAddr]) -> Result<(), ProjectE
 fn spec(member: &Member, gateways: &[IpAddr]) -> Result<CreateSpec, ProjectError> {
     let process = &member.process;
     let networks = matches!(member.networking, Networking::Networks(_));
-    let definition = Definition { process: process.clone(), networks };
+    let image = match &member.runtime {
+        Runtime::Docker { image } | Runtime::Podman { image } => image.clone(),
+        Runtime::Process { .. } | Runtime::Oci { .. } => String::new(),
+    };
+    let definition = Definition { process: process.clone(), image: Some(image.clone()), networks };
     let mut labels = member.labels.clone();
     // Nothing in it that could not be written.
     labels.insert(DEFINITION.into(), serde_json::to_string(&definition).unwrap_or_default());
@@ -144,10 +153,7 @@ fn spec(member: &Member, gateways: &[IpAddr]) -> Result<CreateSpec, ProjectError
         HostEntry::Gateway => gateways.iter().map(|gateway| (name.clone(), *gateway)).collect(),
     };
     Ok(CreateSpec {
-        image: match &member.runtime {
-            Runtime::Docker { image } | Runtime::Podman { image } => image.clone(),
-            Runtime::Process { .. } | Runtime::Oci { .. } => String::new(),
-        },
+        image,
         entrypoint: member.entrypoint.clone(),
         command: member.command.clone(),
         env: process.env.clone(),

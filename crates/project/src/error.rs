@@ -139,9 +139,9 @@ impl Diagnose for ProjectError {
             Self::NotOurs { .. } => {
                 Some("say `external: true` to use it as it is, or give the project's another `name:`".into())
             }
-            Self::Strangers { name, .. } => {
-                Some(format!("`pontoon network disconnect {name} …` for each of them"))
-            }
+            Self::Strangers { name, .. } => Some(format!(
+                "`pontoon network disconnect {name} …` for each of them; of this project's, name the services too"
+            )),
             Self::NothingToRun(_) => {
                 Some("give it a `command:`, or an `image:` and a runtime for images".into())
             }

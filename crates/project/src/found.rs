@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use pontoon_compose::converge::{
-    Found, FoundCable, FoundMode, FoundNetwork, FoundWires, Life, Member, Place, Wired, label, reference,
+    Found, FoundCable, FoundMode, FoundNetwork, FoundWires, Life, Member, Place, Wired, label, members,
+    reference,
 };
 use pontoon_compose::project::{Project, Runtime};
+use pontoon_engine::EngineError;
 use pontoon_engine::impair::InterfaceRef;
 use pontoon_engine::report::container::Life as Seen;
 use pontoon_engine::report::{Reader, ReportError};
@@ -75,7 +77,11 @@ fn processes(reader: &Reader, project: &str) -> Result<Vec<Found>, ReportError> 
 }
 
 /// The networks that carry the project's label or have the name of one of its networks.
-pub(crate) fn networks_of(reader: &Reader, project: &Project) -> Result<Vec<FoundNetwork>, ReportError> {
+pub(crate) fn networks_of(
+    reader: &Reader,
+    project: &Project,
+    containers: &[Found],
+) -> Result<Vec<FoundNetwork>, ReportError> {
     let mut found = Vec::new();
     for network in reader.networks()? {
         let labelled = network.labels.get(label::PROJECT) == Some(&project.name);
@@ -83,7 +89,10 @@ pub(crate) fn networks_of(reader: &Reader, project: &Project) -> Result<Vec<Foun
         if !labelled && !named {
             continue;
         }
-        let is_ours = |sandbox: &Sandbox| sandbox.labels.get(label::PROJECT) == Some(&project.name);
+        let is_ours = |sandbox: &Sandbox| {
+            let is = |one: &Found| sandbox.is_meant_by(&reference(&one.runtime, one.name.clone()));
+            containers.iter().any(is)
+        };
         let on = reader.on_network(&network)?.into_iter().filter(|place| !is_ours(&place.sandbox));
         let strangers = on.map(|place| place.sandbox.name.to_string()).collect();
         found.push(FoundNetwork { network, strangers });
@@ -103,7 +112,8 @@ pub fn networks(reader: &Reader, project: &str) -> Result<Vec<String>, ReportErr
     Ok(reader.networks()?.iter().filter(|one| of(one)).map(|one| one.name.to_string()).collect())
 }
 
-/// The names of what [`down`](crate::down()) would take away: containers, then networks.
+/// The names of what [`down`](crate::down()) would take away: containers, then networks. `file` is the project's, if it
+/// is there.
 ///
 /// # Errors
 ///
@@ -111,9 +121,10 @@ pub fn networks(reader: &Reader, project: &str) -> Result<Vec<String>, ReportErr
 pub fn standing(
     reader: &Reader,
     project: &str,
+    file: Option<&Project>,
     services: &[String],
 ) -> Result<(Vec<ContainerRef>, Vec<String>), ProjectError> {
-    let mut found = containers(reader, project, &[])?;
+    let mut found = containers(reader, project, &file.map(members).unwrap_or_default())?;
     found.retain(|one| services.is_empty() || services.contains(&one.service));
     let containers = found.into_iter().map(|one| reference(&one.runtime, one.name)).collect();
     let networks = if services.is_empty() { networks(reader, project)? } else { Vec::new() };
@@ -138,8 +149,9 @@ pub(crate) fn wires(reader: &Reader, found: &[Found]) -> Result<FoundWires, Repo
         let Some(sandbox) = all.iter().find(|sandbox| sandbox.is_meant_by(&meant)) else { continue };
         // By its record: it may have ended.
         let at = ContainerRef::Ours(sandbox.name.to_string());
-        let routes = reader.static_routes(&at)?.into_iter().map(|one| (one.ifname, one.route)).collect();
-        let impaired = reader.impairments(&InterfaceRef::of(at))?;
+        let routes = or_none(reader.static_routes(&at))?;
+        let routes = routes.into_iter().map(|one| (one.ifname, one.route)).collect();
+        let impaired = or_none(reader.impairments(&InterfaceRef::of(at)))?;
         let impaired = impaired.into_iter().map(|one| (one.ifname, one.impairment)).collect();
         wires.containers.insert(one.name.clone(), Wired { routes, impaired });
     }
@@ -153,7 +165,7 @@ pub(crate) fn wires(reader: &Reader, found: &[Found]) -> Result<FoundWires, Repo
             continue;
         }
         let at = InterfaceRef::of(ContainerRef::Ours(cable.id.to_string()));
-        let impaired = reader.impairments(&at)?;
+        let impaired = or_none(reader.impairments(&at))?;
         let of = |end: usize| {
             let ifname = &cable.ends[end].ifname;
             let one = impaired.iter().find(|one| {
@@ -165,6 +177,16 @@ pub(crate) fn wires(reader: &Reader, found: &[Found]) -> Result<FoundWires, Repo
         wires.cables.push(FoundCable { cable, names, impaired });
     }
     Ok(wires)
+}
+
+/// Nothing of what has no interface, or went away meanwhile.
+fn or_none<T>(read: Result<Vec<T>, ReportError>) -> Result<Vec<T>, ReportError> {
+    match read {
+        Err(ReportError::Engine(EngineError::NoInterface { .. } | EngineError::NoContainer { .. })) => {
+            Ok(Vec::new())
+        }
+        read => read,
+    }
 }
 
 /// Without the engine before it.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use pontoon_compose::converge::{
-    self, Change, Difference, Found, FoundNetwork, FoundWires, Member, Wire, label,
+    self, Change, Difference, Found, FoundNetwork, FoundWires, Life, Member, Wire, label,
 };
 use pontoon_compose::project::{Project, ProjectNetwork};
 
@@ -47,9 +47,14 @@ pub fn changes(site: &Site, project: &Project, options: &UpOptions) -> Result<Pl
     let seen = Seen::of(site, project)?;
     let changes = seen.changes(project, options)?;
     let chosen = chosen(project, options)?;
-    let is_chosen = |service: &str| chosen.is_empty() || chosen.contains(service);
+    let is_kept = |member: &Member| {
+        let kept = |change: &Change| matches!(change, Change::Keep { member: at } if seen.members[*at].name == member.name);
+        changes.iter().any(kept)
+    };
+    let is_meant =
+        |member: &Member| is_chosen(&chosen, member) && !(is_kept(member) && has_ended(&seen.found, member));
     let left = seen.wires.after(&seen.members, &seen.found, &changes);
-    let wires = converge::wires(project, &seen.members, &seen.found, &left, &is_chosen);
+    let wires = converge::wires(project, &seen.members, &seen.found, &left, &is_meant);
     Ok(Planned { members: seen.members, changes, wires })
 }
 
@@ -68,19 +73,14 @@ pub fn up(
     tell: Tell<'_>,
 ) -> Result<(), ProjectError> {
     let _lock = site.lock(&project.name)?;
+    wait::until_made(site, &project.name, tell)?;
     let seen = Seen::of(site, project)?;
     let changes = seen.changes(project, options)?;
     orphans(&seen, project, options, tell);
     let mut carrier = Carrier { site, project, members: &seen.members, tell, starting: VecDeque::new() };
     for change in &changes {
-        match change {
-            Change::Update { member, updates, .. } => {
-                for update in updates.iter().filter(|update| update.gives()) {
-                    carrier.update(&seen.members[*member], update)?;
-                }
-            }
-            Change::RecreateNetwork { key, .. } => carrier.check_network(key, &seen.networks)?,
-            _ => {}
+        if let Change::Update { member, updates, .. } = change {
+            carrier.give(&seen.members[*member], updates)?;
         }
     }
     let is_gone = |one: &&Found| {
@@ -119,9 +119,17 @@ fn wire(carrier: &mut Carrier<'_>, options: &UpOptions) -> Result<(), ProjectErr
     let found = found::containers(&reader, &carrier.project.name, carrier.members)?;
     let there = found::wires(&reader, &found)?;
     drop(reader);
-    let is_chosen = |service: &str| chosen.is_empty() || chosen.contains(service);
-    let wires = converge::wires(carrier.project, carrier.members, &found, &there, &is_chosen);
+    let is_meant = |member: &Member| is_chosen(&chosen, member) && !has_ended(&found, member);
+    let wires = converge::wires(carrier.project, carrier.members, &found, &there, &is_meant);
     wires.iter().try_for_each(|wire| carrier.wire(wire))
+}
+
+fn is_chosen(chosen: &BTreeSet<String>, member: &Member) -> bool {
+    chosen.is_empty() || chosen.contains(&member.service)
+}
+
+fn has_ended(found: &[Found], member: &Member) -> bool {
+    found.iter().any(|one| one.name == member.name && matches!(one.life, Life::Ended(_)))
 }
 
 fn member_of<'a>(members: &'a [Member], change: &Change) -> Option<&'a Member> {
@@ -188,12 +196,12 @@ struct Seen {
 impl Seen {
     fn of(site: &Site, project: &Project) -> Result<Self, ProjectError> {
         let reader = site.reader()?;
-        let networks = found::networks_of(&reader, project)?;
+        let members = converge::members(project);
+        let found = found::containers(&reader, &project.name, &members)?;
+        let networks = found::networks_of(&reader, project, &found)?;
         for (key, wanted) in &project.networks {
             check_owner(project, key, wanted, &networks)?;
         }
-        let members = converge::members(project);
-        let found = found::containers(&reader, &project.name, &members)?;
         Ok(Self { wires: found::wires(&reader, &found)?, found, members, networks })
     }
 
@@ -222,7 +230,31 @@ impl Seen {
                 return Err(ProjectError::NothingToRun(member.service.clone()));
             }
         }
+        for change in &changes {
+            if let Change::RecreateNetwork { key, .. } = change {
+                self.check_free(&project.networks[key].name, &changes)?;
+            }
+        }
         Ok(changes)
+    }
+
+    /// Refuses to make a network anew that containers are on which are not changed with it.
+    fn check_free(&self, name: &str, changes: &[Change]) -> Result<(), ProjectError> {
+        let changed = |one: &Found| {
+            changes.iter().any(|change| match change {
+                Change::Remove { name, .. } => *name == one.name,
+                change => member_of(&self.members, change).is_some_and(|member| member.name == one.name),
+            })
+        };
+        let there = self.networks.iter().find(|one| one.network.name.as_str() == name);
+        let mut others = there.map(|there| there.strangers.clone()).unwrap_or_default();
+        let is_on = |one: &&Found| one.places.iter().any(|place| place.network == name);
+        let left = self.found.iter().filter(is_on).filter(|one| !changed(one));
+        others.extend(left.map(|one| one.name.clone()));
+        match others.is_empty() {
+            true => Ok(()),
+            false => Err(ProjectError::Strangers { name: name.to_owned(), strangers: others }),
+        }
     }
 }
 

@@ -8,13 +8,16 @@ use pontoon_engine::report::container::Life;
 use pontoon_model::supervision::Health;
 use pontoon_oci::Kind;
 
-use crate::{Progress, ProjectError, Site, Tell, bundles, engines};
+use crate::{Progress, ProjectError, Site, Tell, bundles, engines, found};
 
 /// How often it is looked at.
 const LOOK: Duration = Duration::from_millis(10);
 
 /// How long something is waited for before a person is told of it.
 const SILENT: Duration = Duration::from_millis(200);
+
+/// How long the making of a container is waited for that nobody waits for any more.
+const MAKING: Duration = Duration::from_secs(10);
 
 /// Waits for all containers of a dependency.
 pub(crate) fn wait_for(
@@ -32,6 +35,23 @@ pub(crate) fn wait_for(
             }
             done => done?,
         }
+    }
+    Ok(())
+}
+
+/// Waits while containers of a project are being made: where a command was killed, what it began for one goes on.
+pub(crate) fn until_made(site: &Site, project: &str, tell: Tell<'_>) -> Result<(), ProjectError> {
+    let start = Instant::now();
+    while start.elapsed() < MAKING {
+        let mut lives = Vec::new();
+        for sandbox in found::ours(&site.reader()?, project)? {
+            lives.push(Life::of(&sandbox).map_err(ProjectError::of(sandbox.name.as_str()))?);
+        }
+        if !lives.contains(&Life::Created) {
+            break;
+        }
+        tell(Progress::Tick);
+        std::thread::sleep(LOOK);
     }
     Ok(())
 }

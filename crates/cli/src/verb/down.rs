@@ -40,7 +40,8 @@ impl Down {
             (None, Err(failure)) => return Err(failure),
         };
         if global.dry_run {
-            let (containers, networks) = pontoon_project::standing(&global.reader()?, &name, &self.services)?;
+            let (containers, networks) =
+                pontoon_project::standing(&global.reader()?, &name, project.as_ref(), &self.services)?;
             containers.iter().try_for_each(|one| output::line(remove(one)))?;
             networks.iter().try_for_each(|name| output::line(format!("pontoon network rm {name}")))?;
             return Ok(ExitCode::SUCCESS);

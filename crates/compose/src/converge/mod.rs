@@ -11,6 +11,6 @@ mod wires;
 
 pub use difference::Difference;
 pub use member::{Member, members, reference};
-pub use plan::{Change, Found, FoundMode, FoundNetwork, Life, Place, Update, plan};
+pub use plan::{Change, Found, FoundMode, FoundNetwork, Life, Place, Update, plan, unserved};
 pub use stages::{before, stages};
 pub use wires::{FoundCable, FoundWires, Wire, Wired, container_at, destination, is_laid, wires};

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use pontoon_model::endpoint::Endpoint;
+use pontoon_model::option::ANTISPOOF;
 use pontoon_model::publish::{HostPorts, PublishSpec};
 use pontoon_model::sandbox::Process;
 use pontoon_model::{ContainerRef, Network, Publication};
@@ -13,7 +14,7 @@ use serde::Serialize;
 use super::difference::{Difference, list};
 use super::label;
 use super::member::{Member, reference};
-use crate::project::{Joined, Networking, Pool, Project, ProjectNetwork, Runtime};
+use crate::project::{Condition, Joined, Networking, Pool, Project, ProjectNetwork, Runtime};
 
 /// How far the life of a container that is there has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -311,15 +312,18 @@ fn of_member(
         return Change::Create { member: index };
     };
     let mut differences = container_differences(member, there);
-    if let Life::Ended(code) = there.life {
+    let done = there.life == Life::Ended(0) && is_job(project, &member.service);
+    if let Life::Ended(code) = there.life
+        && !done
+    {
         differences.push(Difference::reason(format!("it has ended with {code}")));
     }
-    let before = super::stages::before(project, &member.service).iter().filter(|one| one.restart);
-    for dependency in before.filter(|one| anew.contains(one.service.as_str())) {
-        differences.push(Difference::reason(format!("{} is started anew", dependency.service)));
-    }
+    differences.extend(started_anew(project, member, anew));
     if !differences.is_empty() {
         return Change::Recreate { member: index, differences };
+    }
+    if done {
+        return Change::Keep { member: index };
     }
     let mut updates = Vec::new();
     if let Networking::Networks(joined) = &member.networking {
@@ -330,6 +334,27 @@ fn of_member(
         true => Change::Keep { member: index },
         false => Change::Update { member: index, differences, updates },
     }
+}
+
+/// Whether others wait until a service has done its work: once it has, it is not to do it again.
+fn is_job(project: &Project, service: &str) -> bool {
+    let mut dependencies = project.services.iter().flat_map(|other| &other.depends_on);
+    dependencies.any(|one| one.service == service && one.condition == Condition::CompletedSuccessfully)
+}
+
+/// What a container has to be started anew with: what its file says, and whose network it has.
+fn started_anew(project: &Project, member: &Member, anew: &BTreeSet<&str>) -> Vec<Difference> {
+    let mut with: BTreeSet<&str> = super::stages::before(project, &member.service)
+        .iter()
+        .filter(|one| one.restart)
+        .map(|one| one.service.as_str())
+        .collect();
+    let service = project.services.iter().find(|one| one.name == member.service);
+    if let Some(Networking::Service(other)) = service.map(|service| &service.networking) {
+        with.insert(other);
+    }
+    let reason = |other: &&str| Difference::reason(format!("{other} is started anew"));
+    with.intersection(anew).map(reason).collect()
 }
 
 /// What a running container cannot change.
@@ -441,7 +466,7 @@ fn place_changes(
             updates.push(Update::Leave(place.network.clone()));
             continue;
         };
-        let changed = place_differences(&one.key, one, &place.endpoint, joined.len() > 1);
+        let changed = place_differences(&there.name, one, &place.endpoint, joined.len() > 1);
         let anew = recreated.contains(&place.network);
         if changed.is_empty() && !anew {
             continue;
@@ -464,8 +489,10 @@ fn place_changes(
 }
 
 /// What is not as it was asked for. What was not asked for may be as it is.
-fn place_differences(network: &str, wanted: &Joined, has: &Endpoint, named: bool) -> Vec<Difference> {
-    let key = |key: &str| if named { format!("{network}: {key}") } else { key.to_owned() };
+fn place_differences(container: &str, wanted: &Joined, has: &Endpoint, named: bool) -> Vec<Difference> {
+    let key = |key: &str| if named { format!("{}: {key}", wanted.key) } else { key.to_owned() };
+    // One of another engine has its own name there as well.
+    let names = |all: &[String]| list(sorted(all).into_iter().filter(|name| *name != container));
     let text = |value: Option<&dyn ToString>| value.map_or_else(String::new, |value| value.to_string());
     let asked = |name: &str, has: Option<&dyn ToString>, wanted: Option<&dyn ToString>| {
         wanted.and_then(|wanted| Difference::between(&key(name), text(has), wanted.to_string()))
@@ -475,7 +502,12 @@ fn place_differences(network: &str, wanted: &Joined, has: &Endpoint, named: bool
         asked("ipv6_address", has.v6.as_ref().map(|one| one as _), wanted.ipv6.as_ref().map(|one| one as _)),
         asked("mac_address", Some(&has.mac), wanted.mac.as_ref().map(|one| one as _)),
         asked("interface_name", Some(&has.ifname), wanted.ifname.as_ref().map(|one| one as _)),
-        Difference::between(&key("aliases"), list(sorted(&has.aliases)), list(sorted(&wanted.aliases))),
+        Difference::between(&key("aliases"), names(&has.aliases), names(&wanted.aliases)),
+        asked(
+            "driver_opts: pontoon.antispoof",
+            Some(&has.guarded),
+            wanted.options.get(ANTISPOOF).map(|one| one as _),
+        ),
         Difference::between(&key("gw_priority"), has.gw_priority.to_string(), wanted.gw_priority.to_string()),
     ];
     all.into_iter().flatten().collect()
@@ -500,16 +532,30 @@ fn port_changes(
             None => missing.push(*spec),
         }
     }
-    if left.is_empty() && missing.is_empty() {
-        return;
-    }
     differences.extend(Difference::between("ports", list(&left), list(&missing)));
+    if forgets_ports(there, updates) {
+        missing.clone_from(&member.ports);
+    }
     if !left.is_empty() {
         updates.insert(0, Update::Unpublish(left));
     }
     if !missing.is_empty() {
         updates.push(Update::Publish(missing));
     }
+}
+
+/// What of ports that are wanted is not published.
+pub fn unserved(project: &Project, wanted: &[PublishSpec], there: &[Publication]) -> Vec<PublishSpec> {
+    let there: Vec<Publication> = there.iter().flat_map(single_ports).collect();
+    wanted.iter().filter(|spec| served(project, spec, &there).is_none()).copied().collect()
+}
+
+/// Whether the ports of a container may be forgotten while it changes: those of another engine's, with its last network.
+fn forgets_ports(there: &Found, updates: &[Update]) -> bool {
+    let leaves = |place: &Place| {
+        updates.iter().any(|update| matches!(update, Update::Leave(network) if *network == place.network))
+    };
+    !matches!(there.runtime, Runtime::Process { .. }) && there.places.iter().all(leaves)
 }
 
 fn single_ports(many: &Publication) -> Vec<Publication> {

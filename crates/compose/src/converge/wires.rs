@@ -1,6 +1,6 @@
 //! What is between and on the interfaces of containers: cables, routes, impairments.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pontoon_model::endpoint::Cable as Laid;
 use pontoon_model::impairment::{Impairment, Loss};
@@ -126,18 +126,20 @@ impl FoundWires {
 }
 
 /// What there is to do for the cables, routes and impairments of a project whose containers are there: first what goes,
-/// then what comes. `is_chosen` says which services are asked for.
+/// then what comes. `is_meant` says which containers are asked for, and have interfaces: one that has ended has none.
 pub fn wires(
     project: &Project,
     members: &[Member],
     found: &[Found],
     there: &FoundWires,
-    is_chosen: &dyn Fn(&str) -> bool,
+    is_meant: &dyn Fn(&Member) -> bool,
 ) -> Vec<Wire> {
     let mut gone = Vec::new();
     let mut come = Vec::new();
-    of_cables(project, there, is_chosen, &mut gone, &mut come);
-    for (index, member) in members.iter().enumerate().filter(|(_, member)| is_chosen(&member.service)) {
+    let meant = || members.iter().enumerate().filter(|(_, member)| is_meant(member));
+    let names: BTreeSet<&str> = meant().map(|(_, member)| member.name.as_str()).collect();
+    of_cables(project, there, &names, &mut gone, &mut come);
+    for (index, member) in meant() {
         let nothing = Wired::default();
         let wired = there.containers.get(&member.name).unwrap_or(&nothing);
         of_routes(index, member, wired, &mut gone, &mut come);
@@ -151,15 +153,15 @@ pub fn wires(
 fn of_cables(
     project: &Project,
     there: &FoundWires,
-    is_chosen: &dyn Fn(&str) -> bool,
+    meant: &BTreeSet<&str>,
     gone: &mut Vec<Wire>,
     come: &mut Vec<Wire>,
 ) {
     let is_ours = |one: &&FoundCable| one.cable.labels.get(label::PROJECT) == Some(&project.name);
     let mut left: Vec<&FoundCable> = there.cables.iter().filter(is_ours).collect();
-    let place = |end: &CableEnd| match &end.place {
-        Place::Host => true,
-        Place::Service(name) => is_chosen(name),
+    let can_be = |end: &CableEnd| match container_at(project, end) {
+        None => true,
+        Some(name) => meant.contains(name.as_str()),
     };
     for (index, wanted) in project.cables.iter().enumerate() {
         let impairment = wanted.impair.as_ref().map(impairment).unwrap_or_default();
@@ -170,7 +172,7 @@ fn of_cables(
                     come.push(Wire::ImpairCable { cable: index, impairment });
                 }
             }
-            None if wanted.ends.iter().all(place) => {
+            None if wanted.ends.iter().all(can_be) => {
                 come.push(Wire::Lay { cable: index });
                 if !impairment.is_none() {
                     come.push(Wire::ImpairCable { cable: index, impairment });

@@ -354,6 +354,28 @@ fn only_what_the_file_changed_is_changed() {
 }
 
 #[test]
+fn a_job_that_is_done_is_not_done_again() {
+    let text = |command: &str| {
+        format!(
+            "services:\n  job: {{ command: {command} }}\n  once: {{ command: x }}\n  web: {{ command: x, depends_on: {{ job: {{ condition: service_completed_successfully }} }} }}\n"
+        )
+    };
+    let after = |code: i32, command: &str| {
+        let mut host = Imagined::default();
+        host.apply(&project(&text("x")));
+        let over = |one: &&mut Found| one.service != "web";
+        host.containers.iter_mut().filter(over).for_each(|one| {
+            one.life = Life::Ended(code);
+            one.places.clear();
+        });
+        told(&host.plan(&project(&text(command))), &project(&text(command)))
+    };
+    assert_eq!(after(0, "x"), ["! shop-once-1: it has ended with 0"]);
+    assert_eq!(after(1, "x"), ["! shop-job-1: it has ended with 1", "! shop-once-1: it has ended with 1"]);
+    assert_eq!(after(0, "y")[0], "! shop-job-1: command x → y");
+}
+
+#[test]
 fn addresses_and_ports_change_hands() {
     let text = |one: &str, two: &str, ports: [&str; 2]| {
         format!(

@@ -45,46 +45,72 @@ pub(crate) fn json(project: &Project, planned: &Planned) -> String {
     text.expect("changes are made of text and numbers") + "\n"
 }
 
-fn all(project: &Project, planned: &Planned) -> Vec<Shown> {
-    let changes = planned.changes.iter().map(|change| shown(project, &planned.members, change));
-    let wires = planned.wires.iter().map(|one| wire(project, &planned.members, one));
-    changes.chain(wires).collect()
+/// When something is done: what is given free comes before what others may take of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    Give,
+    End,
+    Networks,
+    Containers,
+    Wires,
+    Rest,
 }
 
-fn shown(project: &Project, members: &[Member], change: &Change) -> Shown {
+/// In the order in which it is done.
+fn all(project: &Project, planned: &Planned) -> Vec<Shown> {
+    let changes = planned.changes.iter().flat_map(|change| shown(project, &planned.members, change));
+    let wires = planned.wires.iter().map(|one| (Phase::Wires, wire(project, &planned.members, one)));
+    let mut all: Vec<(Phase, Shown)> = changes.chain(wires).collect();
+    all.sort_by_key(|(phase, _)| *phase);
+    all.into_iter().map(|(_, shown)| shown).collect()
+}
+
+fn shown(project: &Project, members: &[Member], change: &Change) -> Vec<(Phase, Shown)> {
     let known = |key: &String| project.networks.get(key);
     let create = |key: &String| known(key).map(|network| network_create(&project.name, network));
     let name = |key: &String| known(key).map_or(key.as_str(), |network| network.name.as_str()).to_owned();
     match change {
         Change::CreateNetwork { key } => {
-            Shown::new(name(key), "it is not there", create(key).into_iter().collect())
+            let commands = create(key).into_iter().collect();
+            vec![(Phase::Networks, Shown::new(name(key), "it is not there", commands))]
         }
         Change::RecreateNetwork { key, differences } => {
             let remove = format!("pontoon network rm {}", quote(&name(key)));
-            Shown::new(name(key), list(differences), std::iter::once(remove).chain(create(key)).collect())
+            let commands = std::iter::once(remove).chain(create(key)).collect();
+            vec![(Phase::Networks, Shown::new(name(key), list(differences), commands))]
         }
         Change::RemoveNetwork { name } => {
             let remove = format!("pontoon network rm {}", quote(name));
-            Shown::new(name, "the file has it no more", vec![remove])
+            vec![(Phase::Rest, Shown::new(name, "the file has it no more", vec![remove]))]
         }
         Change::Create { member } => {
             let member = &members[*member];
-            Shown::new(&member.name, "it is not there", run(project, member))
+            vec![(Phase::Containers, Shown::new(&member.name, "it is not there", run(project, member)))]
         }
         Change::Recreate { member, differences } => {
             let member = &members[*member];
             let why = if differences.is_empty() { "it is asked for".into() } else { list(differences) };
-            let remove = remove(&meant(member));
-            Shown::new(&member.name, why, std::iter::once(remove).chain(run(project, member)).collect())
+            let remove = vec![remove(&meant(member))];
+            vec![
+                (Phase::End, Shown::new(&member.name, why.clone(), remove)),
+                (Phase::Containers, Shown::new(&member.name, why, run(project, member))),
+            ]
         }
         Change::Update { member, differences, updates } => {
             let member = &members[*member];
-            let commands = updates.iter().flat_map(|update| update_commands(project, member, update));
-            Shown::new(&member.name, list(differences), commands.collect())
+            let part = |phase: Phase, gives: bool| {
+                let of = updates.iter().filter(|update| update.gives() == gives);
+                let commands = of.flat_map(|update| update_commands(project, member, update)).collect();
+                (phase, Shown::new(&member.name, list(differences), commands))
+            };
+            vec![part(Phase::Give, true), part(Phase::Containers, false)]
         }
-        Change::Keep { member } => Shown::new(&members[*member].name, "it is as it should be", Vec::new()),
+        Change::Keep { member } => {
+            let member = &members[*member];
+            vec![(Phase::Containers, Shown::new(&member.name, "it is as it should be", Vec::new()))]
+        }
         Change::Remove { name, container } => {
-            Shown::new(name, "it is not wanted any more", vec![remove(container)])
+            vec![(Phase::End, Shown::new(name, "it is not wanted any more", vec![remove(container)]))]
         }
     }
 }

@@ -80,7 +80,7 @@ impl Up {
     fn attend(&self, site: &mut Site, project: &Project) -> Result<ExitCode, Failure> {
         let interrupted = logs::attend(site, &project.name, &self.services)?;
         if interrupted {
-            output::note("stopping; once more ends them by force\n");
+            output::note("stopping; once more does not wait for them\n");
         }
         pontoon_project::stop(site, project, &self.services)?;
         Ok(if interrupted { ExitCode::from(130) } else { ExitCode::SUCCESS })

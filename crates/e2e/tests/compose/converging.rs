@@ -4,7 +4,7 @@ use pontoon_e2e::{Pontoon, state};
 use pontoon_testkit::{Host, sandboxed};
 
 use crate::stream::Talk;
-use crate::{change, edit, fetch, file, is_as_wanted, leaves_nothing, pid, pids, serves, up};
+use crate::{by_hand, change, edit, fetch, file, is_as_wanted, leaves_nothing, pid, pids, serves, up};
 
 const SHOP: &str = "
 services:
@@ -127,6 +127,28 @@ sandboxed! {
         assert!(said.contains("containers of services that the file does not have: shop-web-1"), "{said}");
         let told = pontoon.run("up -d --remove-orphans");
         assert!(told.contains("- shop-web-1") && told.contains("- network shop_front"), "{told}");
+        talk.was_never_interrupted();
+        pontoon.run("down");
+    }
+
+    fn the_commands_that_are_shown_change_it(host: Host) {
+        let pontoon = Pontoon::on(&host);
+        let text = SHOP.replace("  db:\n", "  db:\n    ports: ['8081:80']\n");
+        let talk = begin(&host, &pontoon, &text);
+        let running = pids(&pontoon);
+        for pairs in [
+            &[("10.60.0.10", "X"), ("10.60.0.11", "10.60.0.10"), ("X", "10.60.0.11"), ("8080", "Y"), ("8081", "8080"), ("Y", "8081")][..],
+            &[("10.60.0.", "10.66.0."), (", front: {} }", " }"), ("[store]", "[shop, store]")],
+            &[("  web:\n", "  web:\n    hostname: front\n")],
+        ] {
+            edit(pairs);
+            let script = pontoon.run("up --dry-run");
+            by_hand(&host, &script);
+            is_as_wanted(&pontoon);
+        }
+        serves(&host, "shop-web-1");
+        assert_eq!(fetch(&pontoon, "shop-web-1", "shop"), "I am db.");
+        assert_eq!(pids(&pontoon).iter().filter(|one| running.contains(one)).count(), 3);
         talk.was_never_interrupted();
         pontoon.run("down");
     }

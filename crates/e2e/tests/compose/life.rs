@@ -1,9 +1,9 @@
 //! From nothing to a project that runs, and back.
 
-use pontoon_e2e::{Pontoon, becomes_as_before, eventually, program, state};
+use pontoon_e2e::{Pontoon, becomes_as_before, eventually, state};
 use pontoon_testkit::sandboxed;
 
-use crate::{changed, fetch, file, is_as_wanted, leaves_nothing, pids, serves, up};
+use crate::{by_hand, changed, fetch, file, is_as_wanted, leaves_nothing, pids, serves, up};
 
 const SHOP: &str = "
 services:
@@ -122,9 +122,7 @@ sandboxed! {
         file(WHOLE);
         let script = pontoon.run("up --dry-run");
         becomes_as_before(&host, &before);
-        host.sh(&format!("mkdir /run/bin && ln -s {} /run/bin/pontoon", program().display()));
-        std::fs::write("/run/script", &script).unwrap();
-        host.sh("PATH=/run/bin:$PATH sh -e /run/script");
+        by_hand(&host, &script);
         assert_eq!(pids(&pontoon).len(), 5, "{script}");
         let told = changed(&up(&pontoon));
         assert_eq!(told, Vec::<String>::new(), "{script}");

@@ -64,6 +64,14 @@ fn leaves_nothing(host: &Host, pontoon: &Pontoon<'_>, before: &Snapshot) {
     assert!(!host.try_sh("ls /var/lib/pontoon/containers/*").status.success(), "no output is kept");
 }
 
+/// Runs commands that were shown, in a shell.
+#[track_caller]
+fn by_hand(host: &Host, script: &str) {
+    host.sh(&format!("mkdir -p /run/bin && ln -sf {} /run/bin/pontoon", program().display()));
+    std::fs::write("/run/script", script).expect("/run is the sandbox's own");
+    host.sh("PATH=/run/bin:$PATH sh -e /run/script");
+}
+
 /// The lines of what was changed.
 fn changed(told: &str) -> Vec<String> {
     told.lines().filter(|line| !line.starts_with('=')).map(str::to_owned).collect()

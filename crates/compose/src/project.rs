@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use pontoon_model::endpoint::NameLink;
 use pontoon_model::publish::{ExposedPorts, PublishSpec};
 use pontoon_model::sandbox::HostEntry;
 use pontoon_model::{ContainerRef, IfName, Mac};
@@ -210,6 +211,8 @@ pub struct Joined {
     pub options: BTreeMap<String, String>,
     /// More addresses of the interface.
     pub link_local_ips: Vec<IpAddr>,
+    /// What it alone calls others there: the service's `links`, once it is a container's place.
+    pub links: Vec<NameLink>,
 }
 
 /// Another name for a service.

@@ -233,6 +233,8 @@ fn endpoint(joined: &Joined, number: u32, place: usize) -> Endpoint {
         mac: joined.mac.unwrap_or_else(|| Mac::local([2, 0, 0, 1, high, low])),
         v4: Some(joined.ipv4.unwrap_or_else(|| [10, 200, high, low].into())),
         v6: joined.ipv6,
+        link_local: joined.link_local_ips.clone(),
+        links: joined.links.clone(),
         gw_priority: joined.gw_priority,
         aliases: joined.aliases.clone(),
         guarded: true,
@@ -343,6 +345,14 @@ fn only_what_the_file_changed_is_changed() {
         (
             &[("[front, back]", "{ front: { gw_priority: 5 }, back: {} }")],
             &["~ shop-web-1: front: gw_priority 0 → 5"],
+        ),
+        (
+            &[("[front, back]", "{ front: { link_local_ips: [169.254.8.8] }, back: {} }")],
+            &["~ shop-web-1: front: link_local_ips nothing → 169.254.8.8"],
+        ),
+        (
+            &[("[front, back]", "[front, back]\n    links: ['db:store']")],
+            &["~ shop-web-1: back: links nothing → db:store"],
         ),
         (
             &[("  front: {}", "  front: { internal: true }")],

@@ -321,6 +321,7 @@ fn records(
         v4: endpoint.v4,
         v6: endpoint.v6,
         aliases: endpoint.aliases.clone(),
+        links: endpoint.links.iter().map(|link| (link.alias.clone(), link.name.clone())).collect(),
     };
     let member = Member {
         sandbox: sandbox.id.clone(),

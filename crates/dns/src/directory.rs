@@ -67,6 +67,8 @@ pub struct Place {
     pub v6: Option<Ipv6Addr>,
     /// Its further names there, which several containers may share.
     pub aliases: Vec<String>,
+    /// Names that it alone has for others there, each with a name that they have there: nobody else is told of them.
+    pub links: Vec<(String, String)>,
 }
 
 /// A network's number in one directory, as long as anything is known of the network: looking it up by its id takes
@@ -116,7 +118,16 @@ struct Declared {
 struct Listed {
     member: Member,
     networks: Vec<u32>,
+    links: Vec<Linked>,
     servers: Option<Arc<[SocketAddr]>>,
+}
+
+/// A name that a member alone has for others on a network.
+#[derive(Debug)]
+struct Linked {
+    network: u32,
+    alias: Box<[u8]>,
+    name: Box<[u8]>,
 }
 
 /// The addresses of a name, with who has them.
@@ -192,7 +203,8 @@ impl Directory {
             }
         }
         let servers = (!member.servers.is_empty()).then(|| member.servers.as_slice().into());
-        self.members[index as usize] = Some(Listed { member, networks, servers });
+        let links = links_of(&member, &networks);
+        self.members[index as usize] = Some(Listed { member, networks, links, servers });
     }
 
     /// Forgets a member with all its names and addresses.
@@ -270,6 +282,16 @@ impl Directory {
             self.free_networks.push(index);
         }
     }
+}
+
+/// What a member alone calls others. What DNS cannot say is left out.
+fn links_of(member: &Member, networks: &[u32]) -> Vec<Linked> {
+    let places = member.places.iter().zip(networks);
+    let all = places.flat_map(|(place, network)| place.links.iter().map(move |link| (*network, link)));
+    let keys = all.filter_map(|(network, (alias, name))| {
+        Some(Linked { network, alias: name::key(alias)?, name: name::key(name)? })
+    });
+    keys.collect()
 }
 
 /// A member's names at one place, each once. Those that DNS cannot say are left out.

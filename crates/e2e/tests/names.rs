@@ -102,6 +102,36 @@ sandboxed! {
         assert_eq!(first.len(), 3, "they take turns at the front: {first:?}");
     }
 
+    fn what_one_alone_calls_others_is_told_to_it_alone(host: Host) {
+        let pontoon = Pontoon::on(&host);
+        pontoon.run("network create blue");
+        for name in ["one", "two"] {
+            pontoon.run(&format!("run -d --name {name} --network blue -- sleep 100"));
+        }
+        pontoon.run("run -d --name web --network blue:link=one:store -- sleep 100");
+        pontoon.run("run -d --name job --network blue --link two:store --link later -- sleep 100");
+        let (one, two) = (pontoon.address("blue", "one"), pontoon.address("blue", "two"));
+        assert_eq!(dig(&host, "web", "@127.0.0.11 store A"), one);
+        assert_eq!(dig(&host, "web", "@127.0.0.11 store.blue A"), one);
+        assert_eq!(dig(&host, "job", "@127.0.0.11 store A"), two);
+        assert_eq!(status(&host, "one", "@127.0.0.11 store A"), "NXDOMAIN");
+        assert_eq!(status(&host, "job", "@127.0.0.11 later A"), "NXDOMAIN");
+        pontoon.run("run -d --name later --network blue -- sleep 100");
+        assert_eq!(dig(&host, "job", "@127.0.0.11 later A"), pontoon.address("blue", "later"));
+        let inspected = pontoon.json("inspect web");
+        assert_eq!(inspected[0]["NetworkSettings"]["Networks"]["blue"]["Links"], serde_json::json!(["one:store"]));
+        // It moves with the name's owner, and goes with the connection.
+        pontoon.run("network disconnect blue one");
+        assert_eq!(status(&host, "web", "@127.0.0.11 store A"), "NXDOMAIN");
+        pontoon.run("network connect blue one");
+        assert_eq!(dig(&host, "web", "@127.0.0.11 store A"), pontoon.address("blue", "one"));
+        pontoon.run("network disconnect blue web");
+        pontoon.run("network connect --link two:store blue web");
+        assert_eq!(dig(&host, "web", "@127.0.0.11 store A"), two);
+        let (code, said) = pontoon.fail("network connect --link one: blue web");
+        assert!(code == 2 && said.contains("NAME:ALIAS"), "{code} {said}");
+    }
+
     fn every_resolver_finds_names_when_run_returns(host: Host) {
         for tool in ["python3", "busybox", "getent"] {
             host.need(tool);

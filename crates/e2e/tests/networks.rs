@@ -218,6 +218,29 @@ sandboxed! {
         assert!(!pontoon.run("ps -a").contains("no"), "nothing is left of what failed");
     }
 
+    fn link_local_addresses_can_be_had_besides(host: Host) {
+        let pontoon = Pontoon::on(&host);
+        pontoon.run("network create --subnet 10.9.0.0/24 blue");
+        pontoon.run("run -d --name a --network blue:link-local-ip=169.254.8.8,link-local-ip=fe80::8 -- sleep 100");
+        pontoon.run("run -d --name b --network blue --link-local-ip 169.254.8.9 --link-local-ip fe80::9 -- sleep 100");
+        // Guarded as they are, both may send with them.
+        assert!(host.pings("b", "169.254.8.8"));
+        assert!(host.pings("b", "fe80::8%eth0"));
+        assert!(host.pings("b", &pontoon.address("blue", "a")));
+        let inspected = pontoon.json("inspect a");
+        let settings = &inspected[0]["NetworkSettings"]["Networks"]["blue"];
+        assert_eq!(settings["IPAMConfig"]["LinkLocalIPs"], serde_json::json!(["169.254.8.8", "fe80::8"]));
+        for (ip, why) in [("169.254.8.8", "`a`"), ("127.0.0.5", "none that"), ("10.9.0.9", "10.9.0.0/24")] {
+            let (code, said) = pontoon.fail(&format!("run -d --name no --network blue:link-local-ip={ip} -- sleep 1"));
+            assert!(code == 125 && said.contains(why), "{ip}: {code} {said}");
+        }
+        // They are put back as all addresses are.
+        host.sh("ip -n a address del 169.254.8.8/16 dev eth0");
+        assert!(!host.pings("b", "169.254.8.8"));
+        pontoon.run("restore");
+        assert!(host.pings("b", "169.254.8.8"));
+    }
+
     fn the_whole_life_of_a_network_leaves_no_trace(host: Host) {
         let before = state(&host);
         let pontoon = Pontoon::on(&host);

@@ -1,12 +1,13 @@
 //! Connecting a container to a network, and disconnecting it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use pontoon_kernel::route;
-use pontoon_model::endpoint::EndpointState;
+use pontoon_model::endpoint::{EndpointState, NameLink};
+use pontoon_model::lease::AddressError;
 use pontoon_model::network::{AddressPool, Driver};
 use pontoon_model::op::Netns;
 use pontoon_model::option::EndpointOptions;
@@ -17,7 +18,7 @@ use pontoon_netlink::Family;
 use pontoon_netlink::route::{DumpRoutes, Route, TABLE_MAIN};
 use pontoon_plan::Plan;
 use pontoon_plan::endpoint::{Attach, DefaultRoutes, Detach, IPV6_OFF, elect};
-use pontoon_store::{PortError, Recovery, Subject, Tx};
+use pontoon_store::{LeaseError, PortError, Recovery, Subject, Tx};
 
 use crate::interface::Home;
 use crate::journal::{Prepared, Preparing, random};
@@ -36,8 +37,12 @@ pub struct ConnectSpec {
     pub ip: Option<Ipv4Addr>,
     /// The IPv6 address to have.
     pub ip6: Option<Ipv6Addr>,
+    /// Link-local addresses to have besides.
+    pub link_local: Vec<IpAddr>,
     /// More names.
     pub aliases: Vec<String>,
+    /// What it alone calls others.
+    pub links: Vec<NameLink>,
     /// The Ethernet address to have.
     pub mac: Option<Mac>,
     /// Whose gateway becomes the default route: the highest.
@@ -139,7 +144,6 @@ impl Engine {
             }
             EngineError::NeedsRules if *tries <= ENOUGH => self.bring_back_rules().map(drop),
             error if *tries > ENOUGH || self.mode == Mode::DryRun => Err(error),
-
             EngineError::NoNetwork { name, .. } if name == DEFAULT => Ok(()),
             error => Err(error),
         }
@@ -451,8 +455,10 @@ impl Request<'_> {
             mac: addresses.mac,
             v4: addresses.v4,
             v6: addresses.v6,
+            link_local: self.link_local(at.tx, &network)?,
             gw_priority: self.spec.gw_priority,
             aliases: self.aliases(),
+            links: self.spec.links.clone(),
             guarded: filtered.guarded,
             sysctls: self.sysctls(options.sysctls, addresses.v6.is_some()),
             created: now(),
@@ -547,6 +553,28 @@ impl Request<'_> {
             announce |= last.is_some_and(|last| last != mac);
         }
         Ok(Addresses { v4: v4.and_then(v4_of), v6: v6.and_then(v6_of), mac, announce })
+    }
+
+    /// The link-local addresses asked for, once it is known that nobody on the network has them.
+    fn link_local(&self, tx: &Tx<'_>, network: &Network) -> Result<Vec<IpAddr>, EngineError> {
+        let asked = &self.spec.link_local;
+        if asked.is_empty() {
+            return Ok(Vec::new());
+        }
+        for address in asked {
+            lease::check_link_local(*address)?;
+            if let Some(pool) = network.pools().find(|pool| pool.subnet.contains(address)) {
+                return Err(AddressError::OfSubnet { address: *address, subnet: pool.subnet }.into());
+            }
+        }
+        for other in tx.endpoints_of_network(&network.id)? {
+            if let Some(address) = other.link_local.iter().find(|address| asked.contains(address)) {
+                let container = tx.sandbox(&other.sandbox)?.map(|sandbox| sandbox.name.to_string());
+                return Err(LeaseError::Taken { address: *address, holder: other.id, container }.into());
+            }
+        }
+        let unique: BTreeSet<IpAddr> = asked.iter().copied().collect();
+        Ok(unique.into_iter().collect())
     }
 
     /// The address asked for, once it is known to be one that can be had, or the next one.

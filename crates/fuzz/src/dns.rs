@@ -34,6 +34,7 @@ fn fill() -> (Directory, Client) {
             v4: Some([10, 1, 0, last].into()),
             v6: Some(format!("fd00:1::{last:x}").parse().expect("an address")),
             aliases: vec!["all".into()],
+            links: Vec::new(),
         };
         directory.set_member(Member {
             sandbox: SandboxId::from_bytes([last; 32]),

@@ -1,7 +1,9 @@
 //! Endpoints: the places where a sandbox is attached, and cables between two sandboxes.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
 
 use ipnet::IpNet;
 
@@ -38,10 +40,16 @@ pub struct Endpoint {
     pub v4: Option<Ipv4Addr>,
     /// Its IPv6 address.
     pub v6: Option<Ipv6Addr>,
+    /// Link-local addresses that it has besides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub link_local: Vec<IpAddr>,
     /// Whose gateway becomes the default route: the highest.
     pub gw_priority: i64,
     /// More names that it answers to.
     pub aliases: Vec<String>,
+    /// What it alone calls others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<NameLink>,
     /// Whether it may send with its own addresses alone.
     #[serde(default)]
     pub guarded: bool,
@@ -53,6 +61,39 @@ pub struct Endpoint {
     /// How far its life has come.
     pub state: EndpointState,
 }
+
+/// A name that one container alone has for others: `--link NAME[:ALIAS]`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+pub struct NameLink {
+    /// A name on the network, whoever has it.
+    pub name: String,
+    /// What it is called besides.
+    pub alias: String,
+}
+
+impl FromStr for NameLink {
+    type Err = LinkError;
+
+    /// `NAME:ALIAS`, or `NAME` for both.
+    fn from_str(text: &str) -> Result<Self, LinkError> {
+        let (name, alias) = text.split_once(':').unwrap_or((text, text));
+        match name.is_empty() || alias.is_empty() || alias.contains(':') {
+            true => Err(LinkError(text.to_owned())),
+            false => Ok(Self { name: name.to_owned(), alias: alias.to_owned() }),
+        }
+    }
+}
+
+impl fmt::Display for NameLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.name, self.alias)
+    }
+}
+
+/// A text is no [`NameLink`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not NAME or NAME:ALIAS")]
+pub struct LinkError(String);
 
 impl Endpoint {
     /// Its addresses, IPv4 first.

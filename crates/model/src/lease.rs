@@ -46,6 +46,17 @@ pub enum AddressError {
         /// The name that `--aux-address` gave it.
         name: String,
     },
+    /// No interface can have it.
+    #[error("address {0} is none that an interface can have")]
+    NoHost(IpAddr),
+    /// It is asked for besides the network's addresses, and is one of those.
+    #[error("address {address} is one of subnet {subnet}, of which an interface has one")]
+    OfSubnet {
+        /// What was asked for.
+        address: IpAddr,
+        /// The subnet.
+        subnet: IpNet,
+    },
 }
 
 impl Diagnose for AddressError {
@@ -55,6 +66,8 @@ impl Diagnose for AddressError {
             Self::Unusable { .. } => "address-not-usable",
             Self::Gateway { .. } => "address-is-gateway",
             Self::Auxiliary { .. } => "address-reserved",
+            Self::NoHost(_) => "address-not-usable",
+            Self::OfSubnet { .. } => "address-of-subnet",
         }
     }
 
@@ -64,6 +77,11 @@ impl Diagnose for AddressError {
                 let (first, last) = subnet::usable(pool.subnet);
                 Some(format!("ask for one from {first} to {last} other than the gateway, {}", pool.gateway))
             }
+            Self::NoHost(_) => Some(
+                "link-local addresses are those of 169.254.0.0/16 and fe80::/64, others may do as well"
+                    .into(),
+            ),
+            Self::OfSubnet { .. } => Some("ask for it with --ip or --ip6, or for a link-local one".into()),
             Self::Gateway { .. } => {
                 Some("ask for another address, or make the network with another --gateway".into())
             }
@@ -94,6 +112,30 @@ pub fn check_request(pool: &AddressPool, address: IpAddr) -> Result<(), AddressE
         Some((name, _)) => Err(AddressError::Auxiliary { address, name: name.clone() }),
         None => Ok(()),
     }
+}
+
+/// Whether a container may have `address` besides the addresses of its network, as a link-local one: with a prefix of
+/// [`link_local_net`]. It need not be link-local, as with Docker, whose documentation has others as its example.
+///
+/// # Errors
+///
+/// If it is of a kind or at a place in its prefix that no interface can have.
+pub fn check_link_local(address: IpAddr) -> Result<(), AddressError> {
+    let is_nobodys = match address {
+        IpAddr::V4(v4) => v4.is_broadcast() || v4.octets()[0] == 0,
+        IpAddr::V6(_) => false,
+    };
+    let special = address.is_unspecified() || address.is_loopback() || address.is_multicast() || is_nobodys;
+    match special || role_in_subnet(link_local_net(address).trunc(), address).is_some() {
+        true => Err(AddressError::NoHost(address)),
+        false => Ok(()),
+    }
+}
+
+/// A link-local address with the length of its prefix, 16 or 64.
+pub fn link_local_net(address: IpAddr) -> IpNet {
+    let length = if address.is_ipv4() { 16 } else { 64 };
+    IpNet::new(address, length).expect("both families have prefixes of that length")
 }
 
 /// What `address` stands for in `net` when no interface can have it; see [`subnet::usable`].
@@ -224,6 +266,23 @@ mod tests {
         assert_eq!(refusal("10.0.0.255"), Err("address-not-usable"));
         assert_eq!(refusal("10.0.0.1"), Err("address-is-gateway"));
         assert_eq!(refusal("10.0.0.3"), Err("address-reserved"));
+        let besides = |address: &str| check_link_local(address.parse().unwrap()).is_ok();
+        for good in ["169.254.8.8", "169.254.0.255", "57.123.22.11", "fe80::5", "fd00::5"] {
+            assert!(besides(good), "{good}");
+        }
+        for bad in [
+            "169.254.0.0",
+            "169.254.255.255",
+            "127.0.0.2",
+            "0.0.0.5",
+            "224.0.0.1",
+            "255.255.255.255",
+            "fe80::",
+            "::1",
+            "ff02::1",
+        ] {
+            assert!(!besides(bad), "{bad}");
+        }
         let pair = pool("fd00::/127", None, "fd00::", &[]);
         assert_eq!(check_request(&pair, "fd00::1".parse().unwrap()), Ok(()));
         let error = check_request(&blue, "10.0.0.3".parse().unwrap()).unwrap_err();

@@ -8,7 +8,7 @@ use pontoon_model::network::AddressPool;
 use pontoon_model::op::{
     AddressOp, DevConf, LinkOp, LinkSettings, NeighbourOp, Netns, RouteOp, SysctlOp, VethPeer,
 };
-use pontoon_model::{Endpoint, IfName, Mac, Network};
+use pontoon_model::{Endpoint, IfName, Mac, Network, lease};
 
 use crate::publish::{self, Published};
 use crate::{Instance, Plan, guard, has_ipv6};
@@ -274,7 +274,9 @@ fn addresses(endpoint: &Endpoint, network: &Network) -> Vec<(IpNet, &'static str
     let v6 = endpoint.v6.zip(network.v6.as_ref()).map(|(address, pool)| pool.with_prefix(address.into()));
     let local = v6.map(|_| (link_local(endpoint.mac), "link-local address"));
     let named = |address: Option<IpNet>| address.map(|address| (address, "address"));
-    named(v4).into_iter().chain(named(v6)).chain(local).collect()
+    let asked = endpoint.link_local.iter();
+    let asked = asked.map(|address| (lease::link_local_net(*address), "link-local address asked for"));
+    named(v4).into_iter().chain(named(v6)).chain(local).chain(asked).collect()
 }
 
 /// The link-local address made from an Ethernet address. Source: RFC 4291, appendix A.

@@ -149,7 +149,7 @@ fn elements(instance: &Instance, endpoints: &[&Endpoint]) -> Vec<Elements> {
         (name::MACS, |endpoint| vec![Element::new([port(endpoint), mac(endpoint)])]),
         (name::GUARD4, |endpoint| {
             let own = |address| Element::new([port(endpoint), mac(endpoint), Value::Ipv4(address)]);
-            endpoint.v4.into_iter().map(own).collect()
+            own_ipv4(endpoint).map(own).collect()
         }),
         (name::GUARD6, |endpoint| {
             let own = |address| Element::new([port(endpoint), mac(endpoint), address]);
@@ -170,14 +170,23 @@ fn elements(instance: &Instance, endpoints: &[&Endpoint]) -> Vec<Elements> {
     sets.into_iter().filter_map(of).collect()
 }
 
-/// An endpoint's IPv6 address and its link-local one.
+/// An endpoint's IPv4 address and its link-local ones.
+fn own_ipv4(endpoint: &Endpoint) -> impl Iterator<Item = Ipv4Addr> {
+    endpoint.v4.into_iter().chain(endpoint.link_local.iter().filter_map(|address| match address {
+        IpAddr::V4(address) => Some(*address),
+        IpAddr::V6(_) => None,
+    }))
+}
+
+/// An endpoint's IPv6 address and its link-local ones.
 fn own_ipv6(endpoint: &Endpoint) -> Vec<Ipv6Addr> {
-    let Some(address) = endpoint.v6 else { return Vec::new() };
-    let local = match link_local(endpoint.mac).addr() {
-        IpAddr::V6(local) => Some(local),
+    let derived = endpoint.v6.map(|_| link_local(endpoint.mac).addr());
+    let local = derived.into_iter().chain(endpoint.link_local.iter().copied());
+    let local = local.filter_map(|address| match address {
+        IpAddr::V6(address) => Some(address),
         IpAddr::V4(_) => None,
-    };
-    [Some(address), local].into_iter().flatten().collect()
+    });
+    endpoint.v6.into_iter().chain(local).collect()
 }
 
 fn port(endpoint: &Endpoint) -> Value {

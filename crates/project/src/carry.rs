@@ -263,7 +263,9 @@ impl<'a> Carrier<'a> {
         ConnectSpec {
             ip: joined.ipv4,
             ip6: joined.ipv6,
+            link_local: joined.link_local_ips.clone(),
             aliases: joined.aliases.clone(),
+            links: joined.links.clone(),
             mac: joined.mac,
             gw_priority: joined.gw_priority,
             ifname: joined.ifname.clone(),

@@ -1,11 +1,13 @@
 //! `--network` of `run`.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use pontoon_engine::connect::ConnectSpec;
 use pontoon_engine::run::Networking;
 use pontoon_model::diagnose::near;
+use pontoon_model::endpoint::NameLink;
 
 use crate::failure::Failure;
 
@@ -23,7 +25,9 @@ pub(crate) enum Attachment {
 pub(crate) struct Connection {
     ip: Option<std::net::Ipv4Addr>,
     ip6: Option<std::net::Ipv6Addr>,
+    link_local: Vec<IpAddr>,
     aliases: Vec<String>,
+    links: Vec<NameLink>,
     mac: Option<pontoon_model::Mac>,
     gw_priority: i64,
     ifname: Option<pontoon_model::IfName>,
@@ -31,8 +35,19 @@ pub(crate) struct Connection {
 }
 
 /// Keys of both forms, ours and Docker's.
-const KEYS: [&str; 9] =
-    ["name", "ip", "ip6", "alias", "mac", "mac-address", "gw-priority", "ifname", "driver-opt"];
+const KEYS: [&str; 11] = [
+    "name",
+    "ip",
+    "ip6",
+    "link-local-ip",
+    "alias",
+    "link",
+    "mac",
+    "mac-address",
+    "gw-priority",
+    "ifname",
+    "driver-opt",
+];
 
 impl FromStr for Attachment {
     type Err = String;
@@ -79,8 +94,10 @@ impl Connection {
         match key {
             "ip" => self.ip = Some(value.parse().map_err(|_| wrong("an IPv4 address"))?),
             "ip6" => self.ip6 = Some(value.parse().map_err(|_| wrong("an IPv6 address"))?),
+            "link-local-ip" => self.link_local.push(value.parse().map_err(|_| wrong("an IP address"))?),
             "alias" if value.is_empty() => return Err(wrong("a name")),
             "alias" => self.aliases.push(value.to_owned()),
+            "link" => self.links.push(value.parse().map_err(|_| wrong("NAME or NAME:ALIAS"))?),
             "mac" | "mac-address" => {
                 self.mac =
                     Some(value.parse().map_err(|error: pontoon_model::mac::MacError| error.to_string())?)
@@ -105,8 +122,9 @@ impl Connection {
     }
 
     fn spec(self) -> ConnectSpec {
-        let Self { ip, ip6, aliases, mac, gw_priority, ifname, options } = self;
-        ConnectSpec { ip, ip6, aliases, mac, gw_priority, ifname, options, ..ConnectSpec::default() }
+        let Self { ip, ip6, link_local, aliases, links, mac, gw_priority, ifname, options } = self;
+        let (publish, avoid) = (Vec::new(), Vec::new());
+        ConnectSpec { ip, ip6, link_local, aliases, links, mac, gw_priority, ifname, options, publish, avoid }
     }
 }
 
@@ -132,17 +150,19 @@ fn split(text: &str) -> Result<Vec<String>, String> {
 }
 
 /// The flags of `run` that are about its first network.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 pub(crate) struct First {
     pub(crate) ip: Option<std::net::Ipv4Addr>,
     pub(crate) ip6: Option<std::net::Ipv6Addr>,
+    pub(crate) link_local: Vec<IpAddr>,
     pub(crate) mac: Option<pontoon_model::Mac>,
     pub(crate) aliases: Vec<String>,
+    pub(crate) links: Vec<NameLink>,
 }
 
 /// All `--network` of one command line, and the flags about the first.
 pub(crate) fn combine(given: Vec<Attachment>, first: First) -> Result<Networking, Failure> {
-    let asks = first.ip.is_some() || first.ip6.is_some() || first.mac.is_some() || !first.aliases.is_empty();
+    let asks = first != First::default();
     let alone = match given.as_slice() {
         [Attachment::None] => Some(Networking::None),
         [Attachment::Host] => Some(Networking::Host),
@@ -150,7 +170,7 @@ pub(crate) fn combine(given: Vec<Attachment>, first: First) -> Result<Networking
         _ => None,
     };
     if let Some(alone) = alone {
-        let refused = "--ip, --ip6, --mac-address and --network-alias need a network to be used on";
+        let refused = "--ip, --ip6, --link-local-ip, --mac-address, --network-alias and --link need a network to be used on";
         return if asks { Err(Failure::usage(refused)) } else { Ok(alone) };
     }
     let mut networks = given.into_iter().map(|one| match one {
@@ -190,7 +210,9 @@ fn merge(connection: &mut Connection, first: First) -> Result<(), Failure> {
     connection.ip = connection.ip.or(first.ip);
     connection.ip6 = connection.ip6.or(first.ip6);
     connection.mac = connection.mac.or(first.mac);
+    connection.link_local.extend(first.link_local);
     connection.aliases.extend(first.aliases);
+    connection.links.extend(first.links);
     Ok(())
 }
 

@@ -363,7 +363,9 @@ fn attachment(project: &Project, joined: &Joined) -> String {
     let mut pairs: Vec<String> = Vec::new();
     pairs.extend(joined.ipv4.map(|ip| format!("ip={ip}")));
     pairs.extend(joined.ipv6.map(|ip| format!("ip6={ip}")));
+    pairs.extend(joined.link_local_ips.iter().map(|ip| format!("link-local-ip={ip}")));
     pairs.extend(joined.aliases.iter().map(|alias| format!("alias={alias}")));
+    pairs.extend(joined.links.iter().map(|link| format!("link={link}")));
     pairs.extend(joined.mac.iter().map(|mac| format!("mac={mac}")));
     pairs.extend((joined.gw_priority != 0).then(|| format!("gw-priority={}", joined.gw_priority)));
     pairs.extend(joined.ifname.iter().map(|name| format!("ifname={name}")));
@@ -408,7 +410,9 @@ fn connect(project: &Project, joined: &Joined, name: &str) -> Vec<String> {
     let mut flag = |flag: &str, value: String| words.extend([format!("--{flag}"), value]);
     joined.ipv4.iter().for_each(|ip| flag("ip", ip.to_string()));
     joined.ipv6.iter().for_each(|ip| flag("ip6", ip.to_string()));
+    joined.link_local_ips.iter().for_each(|ip| flag("link-local-ip", ip.to_string()));
     joined.aliases.iter().for_each(|alias| flag("alias", alias.clone()));
+    joined.links.iter().for_each(|link| flag("link", link.to_string()));
     joined.mac.iter().for_each(|mac| flag("mac-address", mac.to_string()));
     if joined.gw_priority != 0 {
         flag("gw-priority", joined.gw_priority.to_string());

@@ -10,6 +10,7 @@ use pontoon_engine::EngineError;
 use pontoon_engine::detached::{exit_code, run_detached};
 use pontoon_engine::run::{RunSpec, run_foreground};
 use pontoon_model::Mac;
+use pontoon_model::endpoint::NameLink;
 use pontoon_model::publish::{ExposedPorts, HostPorts, PublishSpec};
 use pontoon_model::sandbox::{HostEntry, Process};
 use pontoon_model::supervision::NetSysctl;
@@ -41,7 +42,7 @@ pub(crate) struct Run {
     /// Name of the container, and of its namespace in /run/netns
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// Network to be on; may be repeated: NET, NET:ip=IP,ip6=IP,alias=A,mac=MAC,gw-priority=N,ifname=IF,
+    /// Network to be on; may be repeated: NET, NET:ip=IP,ip6=IP,link-local-ip=IP,alias=A,link=N:A,mac=MAC,gw-priority=N,ifname=IF,
     /// driver-opt=K=V, Docker's name=NET,…, or alone none, host or container:NAME
     #[arg(long, visible_alias = "net", value_name = "NETWORK")]
     network: Vec<Attachment>,
@@ -51,12 +52,18 @@ pub(crate) struct Run {
     /// IPv6 address on the first network
     #[arg(long, value_name = "IP")]
     ip6: Option<Ipv6Addr>,
+    /// Link-local address to have besides, on the first network
+    #[arg(long, value_name = "IP")]
+    link_local_ip: Vec<IpAddr>,
     /// Ethernet address on the first network
     #[arg(long, value_name = "MAC")]
     mac_address: Option<Mac>,
     /// One more name on the first network
     #[arg(long, value_name = "NAME")]
     network_alias: Vec<String>,
+    /// One more name that this container alone has for others on the first network; may be repeated
+    #[arg(long, value_name = "NAME[:ALIAS]")]
+    link: Vec<NameLink>,
     /// Port to publish: [HOST_IP:][HOST_PORT:]PORT[/tcp|udp|sctp], each a range if need be; without a host port, a
     /// free one is chosen
     #[arg(long, short, value_name = "PORT", value_parser = hinted::<PublishSpec>)]
@@ -141,7 +148,14 @@ impl Run {
 
     fn spec(self) -> Result<RunSpec, Failure> {
         self.supervision.check(self.detach, self.rm)?;
-        let first = First { ip: self.ip, ip6: self.ip6, mac: self.mac_address, aliases: self.network_alias };
+        let first = First {
+            ip: self.ip,
+            ip6: self.ip6,
+            link_local: self.link_local_ip,
+            mac: self.mac_address,
+            aliases: self.network_alias,
+            links: self.link,
+        };
         let mut publish = self.publish;
         if self.publish_all {
             let all = self.expose.iter().flat_map(|exposed| published_anywhere(exposed, &publish));

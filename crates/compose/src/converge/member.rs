@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use pontoon_model::ContainerRef;
+use pontoon_model::endpoint::NameLink;
 use pontoon_model::publish::PublishSpec;
 use pontoon_model::sandbox::Process;
 use pontoon_model::supervision::{HealthCheck as Check, NetSysctl, RestartPolicy};
@@ -162,20 +163,24 @@ fn networking(project: &Project, service: &Service) -> Networking {
     }
 }
 
-/// A place with all names that the container answers to there: its service's, those of the file, and those that others
-/// have for it in their `links`.
+/// A place with all names that the container answers to there, its service's and those of the file, and with the names
+/// that it has for services in its `links`.
 fn with_names(project: &Project, service: &Service, joined: &Joined) -> Joined {
-    let is_there = |other: &Service| match &other.networking {
-        Networking::Networks(theirs) => theirs.iter().any(|one| one.key == joined.key),
-        _ => false,
+    let is_there = |name: &str| {
+        project.services.iter().any(|other| match &other.networking {
+            Networking::Networks(theirs) => {
+                other.name == name && theirs.iter().any(|one| one.key == joined.key)
+            }
+            _ => false,
+        })
     };
-    let linked = project.services.iter().filter(|other| is_there(other)).flat_map(|other| &other.links);
-    let linked = linked.filter(|link| link.service == service.name).map(|link| &link.alias);
+    let links = service.links.iter().filter(|link| link.alias != link.service && is_there(&link.service));
+    let links = links.map(|link| NameLink { name: link.service.clone(), alias: link.alias.clone() });
     let mut aliases: Vec<String> = Vec::new();
-    for name in std::iter::once(&service.name).chain(&joined.aliases).chain(linked) {
+    for name in std::iter::once(&service.name).chain(&joined.aliases) {
         if !aliases.contains(name) {
             aliases.push(name.clone());
         }
     }
-    Joined { aliases, ..joined.clone() }
+    Joined { aliases, links: links.collect(), ..joined.clone() }
 }

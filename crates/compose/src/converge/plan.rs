@@ -500,6 +500,11 @@ fn place_differences(container: &str, wanted: &Joined, has: &Endpoint, named: bo
     let all = [
         asked("ipv4_address", has.v4.as_ref().map(|one| one as _), wanted.ipv4.as_ref().map(|one| one as _)),
         asked("ipv6_address", has.v6.as_ref().map(|one| one as _), wanted.ipv6.as_ref().map(|one| one as _)),
+        Difference::between(
+            &key("link_local_ips"),
+            list(sorted(&has.link_local)),
+            list(sorted(&wanted.link_local_ips)),
+        ),
         asked("mac_address", Some(&has.mac), wanted.mac.as_ref().map(|one| one as _)),
         asked("interface_name", Some(&has.ifname), wanted.ifname.as_ref().map(|one| one as _)),
         Difference::between(&key("aliases"), names(&has.aliases), names(&wanted.aliases)),
@@ -508,13 +513,14 @@ fn place_differences(container: &str, wanted: &Joined, has: &Endpoint, named: bo
             Some(&has.guarded),
             wanted.options.get(ANTISPOOF).map(|one| one as _),
         ),
+        Difference::between(&key("links"), list(sorted(&has.links)), list(sorted(&wanted.links))),
         Difference::between(&key("gw_priority"), has.gw_priority.to_string(), wanted.gw_priority.to_string()),
     ];
     all.into_iter().flatten().collect()
 }
 
-fn sorted(names: &[String]) -> BTreeSet<&String> {
-    names.iter().collect()
+fn sorted<T: Ord>(all: &[T]) -> BTreeSet<&T> {
+    all.iter().collect()
 }
 
 fn port_changes(

@@ -2,7 +2,10 @@
 //!
 //! Source: the Compose Specification, "networks" and "network_mode" of services.
 
+use std::net::IpAddr;
+
 use pontoon_model::diagnose::near;
+use pontoon_model::lease;
 use pontoon_model::option::EndpointOptions;
 use pontoon_model::{ContainerRef, Mac};
 
@@ -126,10 +129,6 @@ impl Reader<'_> {
             self.report.error(&at.node.at, Fault::refused(at.quoted(), &error));
         }
         let local = at.items_of("link_local_ips");
-        if let Some(local) = at.get("link_local_ips").filter(|_| !local.is_empty()) {
-            let why = "an interface has the addresses of its network alone";
-            self.report.not_done(&local.node.at, "link_local_ips", key, why);
-        }
         Joined {
             key: key.to_owned(),
             aliases: at.texts_of("aliases"),
@@ -140,8 +139,18 @@ impl Reader<'_> {
             priority: at.get("priority").and_then(|at| self.report.value(&at, whole)).unwrap_or(0),
             ifname: at.get("interface_name").and_then(|at| self.report.parsed(&at)),
             options,
-            link_local_ips: local.iter().filter_map(|at| self.report.value(at, "an IP address")).collect(),
+            link_local_ips: local.iter().filter_map(|at| self.link_local(at)).collect(),
+            links: Vec::new(),
         }
+    }
+
+    fn link_local(&mut self, at: &At<'_>) -> Option<IpAddr> {
+        let address = self.report.value(at, "an IP address")?;
+        if let Err(error) = lease::check_link_local(address) {
+            self.report.error(&at.node.at, Fault::refused(at.quoted(), &error));
+            return None;
+        }
+        Some(address)
     }
 
     /// The service's own `mac_address`, which is for the network that it joins first.
@@ -163,5 +172,6 @@ fn plain(key: &str) -> Joined {
         ifname: None,
         options: std::collections::BTreeMap::new(),
         link_local_ips: Vec::new(),
+        links: Vec::new(),
     }
 }

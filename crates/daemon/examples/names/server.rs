@@ -43,6 +43,7 @@ pub(crate) fn serve(containers: u32) {
                 v4: Some(address(number)),
                 v6: None,
                 aliases: Vec::new(),
+                links: Vec::new(),
             }],
             servers: Vec::new(),
         });

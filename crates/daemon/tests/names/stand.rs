@@ -34,6 +34,7 @@ pub(crate) fn place(number: u8, last: u8) -> Place {
         v4: Some([10, 5, number, last].into()),
         v6: Some(format!("{V6}:{number}::{last:x}").parse().unwrap()),
         aliases: Vec::new(),
+        links: Vec::new(),
     }
 }
 

@@ -150,24 +150,29 @@ impl Directory {
     }
 
     /// Networks that the client is on and that have names: the one by which it asks, then its others.
-    fn visible<'a>(&'a self, asker: &Asker<'a>) -> impl Iterator<Item = (&'a Slot, &'a Declared)> + use<'a> {
+    fn visible<'a>(
+        &'a self,
+        asker: &Asker<'a>,
+    ) -> impl Iterator<Item = (u32, &'a Slot, &'a Declared)> + use<'a> {
         let Asker { index, slot, own, listed, .. } = *asker;
         let others =
             listed.map_or(&[][..], |listed| &listed.networks).iter().filter(move |other| **other != index);
         let others = others.filter_map(|other| {
             let slot = &self.networks[*other as usize];
-            slot.declared.as_ref().filter(|declared| declared.names.enabled).map(|declared| (slot, declared))
+            let declared = slot.declared.as_ref().filter(|declared| declared.names.enabled)?;
+            Some((*other, slot, declared))
         });
-        std::iter::once((slot, own)).chain(others)
+        std::iter::once((index, slot, own)).chain(others)
     }
 
     /// The name in the first of the client's networks that has addresses for it.
     fn find<'a>(&'a self, asker: &Asker<'a>, query: &Query<'_>) -> Found<'a> {
         let name = query.name.as_bytes();
         let mut found = Found::Nowhere;
-        for (slot, declared) in self.visible(asker) {
-            let stripped = || strip_suffix(name, &declared.suffix).and_then(|rest| slot.names.get(rest));
-            for entry in slot.names.get(name).into_iter().chain(stripped()) {
+        for (index, slot, declared) in self.visible(asker) {
+            let short = strip_suffix(name, &declared.suffix);
+            let said = std::iter::once(name).chain(short);
+            for entry in said.filter_map(|said| slot.names.get(asker.meant(index, said))) {
                 let usable = match query.kind {
                     kind::A => !entry.v4.is_empty(),
                     kind::AAAA => !entry.v6.is_empty(),
@@ -256,7 +261,7 @@ impl Directory {
         query: &Query<'_>,
         mut reply: Reply<'_, '_>,
     ) -> (usize, Outcome) {
-        let names = self.visible(asker).filter_map(|(slot, declared)| {
+        let names = self.visible(asker).filter_map(|(_, slot, declared)| {
             let holder = *slot.holders.get(&address)?;
             let member = &self.members[holder as usize].as_ref()?.member;
             pointer_to(&member.name, &declared.names.name)
@@ -301,6 +306,15 @@ struct Asker<'a> {
     listed: Option<&'a Listed>,
     /// It is the host itself, at an address of the network.
     is_host: bool,
+}
+
+impl Asker<'_> {
+    /// The name that is meant by what was asked for on a network: another where it alone calls somebody so.
+    fn meant<'n>(&'n self, network: u32, said: &'n [u8]) -> &'n [u8] {
+        let links = self.listed.map_or(&[][..], |listed| &listed.links);
+        let link = links.iter().find(|link| link.network == network && *link.alias == *said);
+        link.map_or(said, |link| &link.name)
+    }
 }
 
 fn no_data(mut reply: Reply<'_, '_>) -> (usize, Outcome) {

@@ -19,16 +19,22 @@ const MEMBERS: u8 = 5;
 enum Op {
     SetNetwork { number: u8, name: &'static str, internal: bool, enabled: bool },
     RemoveNetwork(u8),
-    SetMember { number: u8, name: &'static str, places: Vec<(u8, bool, bool, Option<&'static str>)> },
+    SetMember { number: u8, name: &'static str, places: Vec<Placed> },
     RemoveMember(u8),
     Clear,
 }
+
+/// The network, whether it has an address of either family, an alias, and what it alone calls somebody.
+type Placed = (u8, bool, bool, Option<&'static str>, Option<(&'static str, &'static str)>);
 
 fn op() -> impl Strategy<Value = Op> {
     let networks = prop::sample::select(vec!["blue", "Red", "deep.blue"]);
     let names = || prop::sample::select(vec!["web", "db", "My.Web", "blue", "a_b"]);
     let alias = prop::option::of(prop::sample::select(vec!["all", "ALL", "web", "x.y"]));
-    let places = prop::collection::vec((0..NETWORKS, any::<bool>(), any::<bool>(), alias), 0..4);
+    let names_for = prop::sample::select(vec!["front", "DB", "my.web", "all"]);
+    let link = prop::option::of((names_for, prop::sample::select(vec!["web", "Db", "all", "a_b", "nobody"])));
+    let place = (0..NETWORKS, any::<bool>(), any::<bool>(), alias, link);
+    let places = prop::collection::vec(place, 0..4);
     prop_oneof![
         4 => (0..NETWORKS, networks, any::<bool>(), prop::bool::weighted(0.8))
             .prop_map(|(number, name, internal, enabled)| Op::SetNetwork { number, name, internal, enabled }),
@@ -85,11 +91,15 @@ impl Model {
                 self.networks.remove(&number);
             }
             Op::SetMember { number, name, places } => {
-                let place = |(network, four, six, alias): (u8, bool, bool, Option<&str>)| Place {
+                let place = |(network, four, six, alias, link): Placed| Place {
                     network: network_id(network),
                     v4: four.then(|| v4(network, number)),
                     v6: six.then(|| v6(network, number)),
                     aliases: alias.map(str::to_owned).into_iter().collect(),
+                    links: link
+                        .map(|(alias, name)| (alias.to_owned(), name.to_owned()))
+                        .into_iter()
+                        .collect(),
                 };
                 let member = Member {
                     sandbox: SandboxId::from_bytes([number; 32]),
@@ -139,6 +149,10 @@ impl Model {
         for network in visible {
             for wanted in [Some(name), name.strip_suffix(&format!(".{}", network.name.to_lowercase()))] {
                 let Some(wanted) = wanted else { continue };
+                let links =
+                    places.iter().filter(|place| place.network == network.id).flat_map(|place| &place.links);
+                let link = links.clone().find(|(alias, _)| alias.to_lowercase() == wanted);
+                let wanted = link.map_or(wanted.to_owned(), |(_, name)| name.to_lowercase());
                 let named = self.members.values().filter(|member| {
                     [&member.name, &member.short_id].into_iter().any(|name| name.to_lowercase() == wanted)
                 });
@@ -191,7 +205,7 @@ proptest! {
             model.apply(&mut directory, op);
         }
         prop_assert_eq!(directory.len(), model.members.len());
-        let names = ["web", "db", "my.web", "blue", "a_b", "all", "x.y", "000000000001", "nobody"];
+        let names = ["web", "db", "my.web", "blue", "a_b", "all", "x.y", "front", "000000000001", "nobody"];
         let suffixes = ["", ".blue", ".red", ".deep.blue", ".green"];
         for network in 0..NETWORKS {
             let Some(key) = directory.network_key(&network_id(network)) else {

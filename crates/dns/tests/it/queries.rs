@@ -33,6 +33,7 @@ fn directory() -> (Directory, Client) {
             v4: Some([10, 1, 0, last].into()),
             v6: v6.then(|| format!("fd00:1::{last:x}").parse().unwrap()),
             aliases: aliases.iter().map(|alias| (*alias).to_owned()).collect(),
+            links: Vec::new(),
         };
         directory.set_member(Member {
             sandbox: SandboxId::from_bytes([last; 32]),
@@ -247,6 +248,7 @@ proptest! {
                 v4: Some([10, 1, 1, last].into()),
                 v6: None,
                 aliases: vec!["many".into()],
+                links: Vec::new(),
             };
             let mut sandbox = [9; 32];
             sandbox[0] = last;

@@ -91,7 +91,7 @@ services:
     sysctls: { net.ipv4.ip_unprivileged_port_start: 79 }
     links: ['many:crowd']
     networks:
-      one: { mac_address: '02:00:00:00:00:11', interface_name: lan0 }
+      one: { mac_address: '02:00:00:00:00:11', interface_name: lan0, link_local_ips: [169.254.8.8] }
       two: { gw_priority: 7, interface_name: wan0 }
       shut:
   many: { command: [sleep, '1000'], networks: [one], scale: 3 }
@@ -118,7 +118,10 @@ networks:
         assert!(answers.iter().all(|answer| answer.lines().count() == 3), "{answers:?}");
         let first: BTreeSet<&str> = answers.iter().filter_map(|answer| answer.lines().next()).collect();
         assert!(first.len() > 1, "{answers:?}");
+        // What it calls them is its own affair.
         assert_eq!(dig(&host, "shop-web-1", "@127.0.0.11 crowd A").lines().count(), 3);
+        assert_eq!(dig(&host, "shop-many-1", "@127.0.0.11 crowd A"), "");
+        assert!(inside("ip -4 -o address show lan0").contains("169.254.8.8/16"));
         is_as_wanted(&pontoon);
         assert_eq!(pids(&pontoon).len(), 4);
 

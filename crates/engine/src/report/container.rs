@@ -6,11 +6,12 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use pontoon_kernel::process::Process as Running;
-use pontoon_model::Sandbox;
+use pontoon_model::endpoint::NameLink;
 use pontoon_model::network::AddressPool;
 use pontoon_model::op::NetnsPlace;
 use pontoon_model::sandbox::{NetworkMode, Origin, Status};
 use pontoon_model::supervision::{HealthCheck, RestartPolicy, StopSignal};
+use pontoon_model::{Endpoint, Sandbox};
 use serde::Serialize;
 
 use super::{Place, port};
@@ -178,12 +179,26 @@ struct NetworkSettings {
     networks: BTreeMap<String, EndpointReport>,
 }
 
+/// The addresses that were asked for, as far as that is known later.
+#[derive(Debug, Clone, Serialize)]
+struct IpamConfig {
+    #[serde(rename = "LinkLocalIPs")]
+    link_local_ips: Vec<IpAddr>,
+}
+
+impl IpamConfig {
+    fn of(endpoint: &Endpoint) -> Option<Self> {
+        let link_local_ips = endpoint.link_local.clone();
+        (!link_local_ips.is_empty()).then_some(Self { link_local_ips })
+    }
+}
+
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct EndpointReport {
     #[serde(rename = "IPAMConfig")]
-    ipam_config: Option<()>,
-    links: Option<()>,
+    ipam_config: Option<IpamConfig>,
+    links: Option<Vec<String>>,
     aliases: Vec<String>,
     mac_address: String,
     driver_opts: Option<()>,
@@ -342,8 +357,8 @@ fn endpoint(place: &Place) -> EndpointReport {
     let (v4, v6) = (network.v4.as_ref(), network.v6.as_ref());
     let own = [sandbox.name.to_string(), sandbox.id.short().to_owned()];
     EndpointReport {
-        ipam_config: None,
-        links: None,
+        ipam_config: IpamConfig::of(endpoint),
+        links: (!endpoint.links.is_empty()).then(|| endpoint.links.iter().map(NameLink::to_string).collect()),
         aliases: endpoint.aliases.clone(),
         mac_address: endpoint.mac.to_string(),
         driver_opts: None,

@@ -56,7 +56,7 @@ pub(crate) struct Case {
 }
 
 /// All of them.
-pub(crate) const CASES: [Case; 61] = [
+pub(crate) const CASES: [Case; 62] = [
     Case { name: "network-first", tell: network_first },
     Case { name: "network-ipv4", tell: network_ipv4 },
     Case { name: "network-dual-stack", tell: network_dual_stack },
@@ -90,6 +90,7 @@ pub(crate) const CASES: [Case; 61] = [
     Case { name: "connect-reused-address", tell: connect_reused_address },
     Case { name: "connect-sysctls", tell: connect_sysctls },
     Case { name: "connect-guarded", tell: connect_guarded },
+    Case { name: "connect-link-local", tell: connect_link_local },
     Case { name: "disconnect", tell: disconnect },
     Case { name: "disconnect-second-network", tell: disconnect_second_network },
     Case { name: "cable-containers", tell: cable_containers },
@@ -371,6 +372,16 @@ fn connect_guarded(world: &mut World, ground: &Ground, story: &mut Story) {
     world.know("lab", ground.named.clone());
     let joining = Joining { antispoof: Some(true), ..Joining::default() };
     let typed = "network connect --driver-opt pontoon.antispoof=true blue netns:lab";
+    story.act(typed, world.connect("lab", "blue", &joining));
+    story.act("network disconnect blue netns:lab", world.disconnect("lab", "blue"));
+}
+
+fn connect_link_local(world: &mut World, ground: &Ground, story: &mut Story) {
+    story.given(world.create(&Wanted::network("blue", &["172.18.0.0/16"])));
+    world.know("lab", ground.named.clone());
+    let link_local = ["169.254.8.8", "fe80::8"].map(|address| address.parse().unwrap()).to_vec();
+    let joining = Joining { antispoof: Some(true), link_local, ..Joining::default() };
+    let typed = "network connect --driver-opt pontoon.antispoof=true --link-local-ip 169.254.8.8 --link-local-ip fe80::8 blue netns:lab";
     story.act(typed, world.connect("lab", "blue", &joining));
     story.act("network disconnect blue netns:lab", world.disconnect("lab", "blue"));
 }

@@ -70,6 +70,8 @@ pub(crate) struct Joining {
     pub(crate) place: Option<u32>,
     /// `--driver-opt com.docker.network.endpoint.KEY=VALUE`
     pub(crate) options: Vec<(&'static str, &'static str)>,
+    /// `--link-local-ip`
+    pub(crate) link_local: Vec<IpAddr>,
     /// `--mac-address`
     pub(crate) mac: Option<Mac>,
     /// `--publish`
@@ -276,6 +278,8 @@ impl World {
             mac: joining.mac.unwrap_or_else(|| Mac::derived(&found.id, addresses[0])),
             v4: addresses.iter().find_map(v4_of),
             v6: addresses.iter().find_map(v6_of),
+            link_local: joining.link_local.clone(),
+            links: Vec::new(),
             gw_priority: joining.gw_priority,
             aliases: Vec::new(),
             guarded,

@@ -128,6 +128,8 @@ pub(crate) fn endpoint(number: u64, network: u8, sandbox: u8) -> Endpoint {
         mac: mac(1),
         v4: Some("10.0.0.2".parse().unwrap()),
         v6: None,
+        link_local: Vec::new(),
+        links: Vec::new(),
         gw_priority: 0,
         guarded: true,
         sysctls: Vec::new(),

@@ -1,10 +1,11 @@
 //! `pontoon network connect`
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::process::ExitCode;
 
 use clap::Args;
 use pontoon_engine::connect::{ConnectSpec, Connected};
+use pontoon_model::endpoint::NameLink;
 use pontoon_model::publish::PublishSpec;
 use pontoon_model::{ContainerRef, IfName, Mac};
 
@@ -28,9 +29,15 @@ pub(crate) struct Connect {
     /// IPv6 address to have
     #[arg(long, value_name = "IP")]
     ip6: Option<Ipv6Addr>,
+    /// Link-local address to have besides
+    #[arg(long, value_name = "IP")]
+    link_local_ip: Vec<IpAddr>,
     /// One more name on this network
     #[arg(long, value_name = "NAME")]
     alias: Vec<String>,
+    /// One more name that this container alone has for others on this network; may be repeated
+    #[arg(long, value_name = "NAME[:ALIAS]")]
+    link: Vec<NameLink>,
     /// Ethernet address to have
     #[arg(long, value_name = "MAC")]
     mac_address: Option<Mac>,
@@ -60,7 +67,9 @@ impl Connect {
         let spec = ConnectSpec {
             ip: self.ip,
             ip6: self.ip6,
+            link_local: self.link_local_ip,
             aliases: self.alias,
+            links: self.link,
             mac: self.mac_address,
             gw_priority: self.gw_priority,
             ifname: self.ifname,

@@ -17,6 +17,7 @@ use crate::path::{self, Passage};
 use crate::place::Place;
 use crate::ports::{self, Attached, OneMore};
 use crate::program::{self, TRUE};
+use crate::project::{self, Project};
 use crate::samples::Samples;
 use crate::scale::Scale;
 
@@ -37,6 +38,8 @@ pub(crate) enum Part {
     Connections,
     /// Streams and requests
     Traffic,
+    /// A project of many services
+    Project,
     /// Attaches and detaches beside the number of endpoints
     Endpoints,
     /// What makes the floor grow; with the endpoints
@@ -68,6 +71,8 @@ pub(crate) struct Figures {
     pub(crate) at_once_publishing: Option<Samples>,
     /// Connections through published ports.
     pub(crate) connections: Option<Connections>,
+    /// A project of many services.
+    pub(crate) project: Option<Project>,
     /// Streams and requests.
     pub(crate) passages: Vec<Passage>,
 }
@@ -106,6 +111,7 @@ pub(crate) fn measure(scale: &Scale, quick: bool, parts: &[Part]) -> Result<Figu
         one_more: Vec::new(),
         at_once_publishing: None,
         connections: None,
+        project: None,
         passages: Vec::new(),
     };
     if step(Part::Start, "`pontoon --version` and memory") {
@@ -129,6 +135,9 @@ pub(crate) fn measure(scale: &Scale, quick: bool, parts: &[Part]) -> Result<Figu
     }
     if step(Part::Traffic, "streams and requests") {
         figures.passages = path::measure(scale)?;
+    }
+    if step(Part::Project, "a project of many services") {
+        figures.project = Some(project::measure(scale)?);
     }
     let growth = wanted(Part::Growth);
     if step(Part::Endpoints, "beside endpoints") || growth {

@@ -8,6 +8,7 @@ use crate::level::Level;
 use crate::packet::LIMIT;
 use crate::path::{Passage, Way};
 use crate::ports::{Along, Attached, Crowd, OneMore};
+use crate::project::Project;
 use crate::report::{share, time};
 use crate::samples::Samples;
 use crate::scale::AT_ONCE;
@@ -43,6 +44,9 @@ const ONE_MORE_FACTOR: f64 = 1.2;
 const CONNECTIONS_SHARE: f64 = 0.9;
 /// What all attaches that publish ports may take together.
 const AT_ONCE_PUBLISHING_LIMIT: Duration = Duration::from_secs(1);
+/// What a project of many services may take to come up, and to go.
+const UP_LIMIT: Duration = Duration::from_secs(2);
+const DOWN_LIMIT: Duration = Duration::from_secs(1);
 /// How much of the traffic by hand there must be.
 const TRAFFIC_SHARE: f64 = 0.97;
 
@@ -65,6 +69,7 @@ pub(crate) fn all(figures: &Figures) -> Vec<Goal> {
     goals.extend(one_more(&figures.one_more));
     goals.extend(figures.connections.as_ref().map(connections));
     goals.extend(at_once_publishing(figures));
+    goals.extend(figures.project.iter().flat_map(project));
     goals.extend(figures.passages.iter().map(passage));
     goals
 }
@@ -123,6 +128,15 @@ fn at_once_publishing(figures: &Figures) -> Option<Goal> {
         goal: format!("all succeed, no address twice, ≤ {}", time(AT_ONCE_PUBLISHING_LIMIT)),
         measured: format!("{} (worst of {}: {})", time(wall.median()), wall.count(), time(wall.worst())),
         met: wall.worst() <= AT_ONCE_PUBLISHING_LIMIT,
+    })
+}
+
+fn project(measured: &Project) -> [Goal; 2] {
+    [("up", &measured.up, UP_LIMIT), ("down", &measured.down, DOWN_LIMIT)].map(|(verb, times, limit)| Goal {
+        what: format!("`{verb}` of {} services", measured.services),
+        goal: format!("< {}", time(limit)),
+        measured: format!("{} (worst of {}: {})", time(times.median()), times.count(), time(times.worst())),
+        met: times.worst() < limit,
     })
 }
 

@@ -20,6 +20,7 @@ mod path;
 mod place;
 mod ports;
 mod program;
+mod project;
 mod rates;
 mod report;
 mod samples;

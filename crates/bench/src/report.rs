@@ -48,7 +48,7 @@ pub(crate) fn share(share: f64) -> String {
 /// The whole report.
 pub(crate) fn write(figures: &Figures) -> String {
     let mut text = String::new();
-    let sections = [machine, goals, levels, bursts, parts, at_once, packets, start_up, growth];
+    let sections = [machine, goals, levels, bursts, parts, at_once, packets, start_up, project, growth];
     let sections = sections.into_iter().chain(ports::SECTIONS);
     let written = sections.into_iter().try_for_each(|section| section(&mut text, figures));
     written.expect("a String takes everything");
@@ -204,6 +204,24 @@ fn start_up(text: &mut String, figures: &Figures) -> fmt::Result {
         time(start.version.p99()),
         time(start.nothing.p99()),
         start.memory as f64 / 1024.0
+    )
+}
+
+fn project(text: &mut String, figures: &Figures) -> fmt::Result {
+    let Some(project) = &figures.project else { return Ok(()) };
+    writeln!(text, "## A project\n")?;
+    writeln!(
+        text,
+        "A compose file of {} services, each a process of its own on two networks, every tenth with a published port: \
+         `up -d` from nothing takes {}, `up -d` again {}, `down` {} (medians of {}; worst {}, {} and {}).\n",
+        project.services,
+        time(project.up.median()),
+        time(project.again.median()),
+        time(project.down.median()),
+        project.up.count(),
+        time(project.up.worst()),
+        time(project.again.worst()),
+        time(project.down.worst())
     )
 }
 

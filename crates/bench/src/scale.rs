@@ -23,6 +23,8 @@ pub(crate) struct Scale {
     pub(crate) crowd: usize,
     /// Rounds of these.
     pub(crate) crowd_rounds: usize,
+    /// How many services a project has.
+    pub(crate) services: usize,
     /// Traffic.
     pub(crate) traffic: Traffic,
 }
@@ -48,6 +50,7 @@ impl Scale {
         many_ports: 10_000,
         crowd: 500,
         crowd_rounds: 5,
+        services: 100,
         traffic: Traffic { rounds: 15, time: Duration::from_millis(100) },
     };
 
@@ -62,6 +65,7 @@ impl Scale {
         many_ports: 1_000,
         crowd: 20,
         crowd_rounds: 1,
+        services: 10,
         traffic: Traffic { rounds: 3, time: Duration::from_millis(10) },
     };
 }

@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::io::ErrorKind;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use pontoon_model::Diagnose;
 use pontoon_model::sandbox::ProcessId;
 use rustix::fs::{CWD, Mode, OFlags, RenameFlags, ResolveFlags};
+use rustix::io::Errno;
 
 use crate::process::Process;
 
@@ -158,7 +160,7 @@ pub fn edit(
 /// Opens a file below a process's root directory.
 fn open_within(within: Option<ProcessId>, path: &Path, flags: OFlags) -> std::io::Result<Option<fs::File>> {
     let absent = |errno| match errno {
-        rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR => Ok(None),
+        Errno::NOENT | Errno::NOTDIR => Ok(None),
         errno => Err(errno.into()),
     };
     let flags = flags | OFlags::CLOEXEC | OFlags::NONBLOCK;
@@ -177,11 +179,32 @@ fn open_within(within: Option<ProcessId>, path: &Path, flags: OFlags) -> std::io
     if !Process::open_started(id.pid, id.started).is_ok_and(|process| process.is_some()) {
         return Ok(None);
     }
-    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-    match rustix::fs::openat2(&root, path, flags, Mode::empty(), resolve) {
+    match open_in_root(root.as_fd(), path, flags) {
         Ok(file) => Ok(Some(file.into())),
         Err(errno) => absent(errno),
     }
+}
+
+/// Opens `path` as it is for somebody whose root is `root`: no link and no `..` leads out of it.
+///
+/// # Errors
+///
+/// The kernel's; `EAGAIN` if the machine's mounts never stand still.
+pub(crate) fn open_in_root(root: BorrowedFd<'_>, path: &Path, flags: OFlags) -> rustix::io::Result<OwnedFd> {
+    // Where it goes up by `..`, the kernel gives up when anybody has mounted or renamed anything meanwhile, and has the
+    // caller try again: openat2(2). On a host where containers start all the time, that happens.
+    const TRIES: u32 = 1_000;
+    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+    let open = || rustix::fs::openat2(root, path, flags, Mode::empty(), resolve);
+    let mut opened = open();
+    for _ in 1..TRIES {
+        if !matches!(opened, Err(Errno::AGAIN)) {
+            break;
+        }
+        std::thread::yield_now();
+        opened = open();
+    }
+    opened
 }
 
 /// The name under which a file is written, so that nobody ever sees half of it.

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use pontoon_kernel::mount::{self, Tree, View};
 use pontoon_kernel::netns::Netns;
 use pontoon_kernel::process::{
     Exec, ExitStatus, FileSource, Foreground, Process, SpawnError, Spec, Stdio, exec_into, spawn,
@@ -105,6 +106,25 @@ sandboxed! {
         assert_eq!(output(&spec), "r\nh\nn\n1\n");
         assert_eq!(host.sh("cat /etc/resolv.conf").trim(), "nameserver 127.0.0.53");
         assert!(!host.try_sh("test -e /etc/hosts -o -e /etc/hostname -o -e /run/nowhere").status.success());
+    }
+
+    fn links_are_followed_while_others_mount(host: Host) {
+        host.sh("mkdir -p /run/a/b /run/mounted && echo found > /run/found && ln -s ../../found /run/a/b/link");
+        let ended = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !ended.load(std::sync::atomic::Ordering::Relaxed) {
+                    Tree::tmpfs("0755").unwrap().attach_path(Path::new("/run/mounted")).unwrap();
+                    mount::detach(Path::new("/run/mounted")).unwrap();
+                }
+            });
+            let view = View::host().unwrap();
+            let outcome = (0..5_000).try_for_each(|_| view.find(Path::new("/run/a/b/link")).map(|found| {
+                assert!(found.is_some());
+            }));
+            ended.store(true, std::sync::atomic::Ordering::Relaxed);
+            outcome.unwrap();
+        });
     }
 
     fn a_later_change_of_a_file_is_seen_inside(host: Host) {

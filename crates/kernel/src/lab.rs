@@ -340,13 +340,15 @@ fn furnish(options: &Options) -> Result<(), Failure> {
     // A host's own sysfs is not needed for anything but `/sys/class/net`; the old one is better than none.
     let _ = fresh_sysfs(&view)?;
     private_run()?;
-    for directory in &options.private {
-        private_directory(&mut view, directory)?;
-    }
     for directory in &options.mirrored {
         if let Some(over) = view.find(directory)? {
-            mirror(over.as_fd(), directory, &[])?;
+            // What is to be private and is not there is made along with it, or a second mirror would cover the first.
+            let missing = missing_in(&view, directory, &options.private)?;
+            mirror(over.as_fd(), directory, &missing)?;
         }
+    }
+    for directory in &options.private {
+        private_directory(&mut view, directory)?;
     }
     if options.loopback {
         loopback_up().map_err(failure(Step::Isolate, "lo"))?;
@@ -368,6 +370,17 @@ fn private_run() -> Result<(), Failure> {
     written
         .and_then(|()| fs::create_dir("/run/lock"))
         .map_err(|error| failure(Step::Mount, "/run")(errno_of(&error)))
+}
+
+/// The directories of `all` that are missing right below `parent`.
+fn missing_in(view: &View, parent: &Path, all: &[PathBuf]) -> Result<Vec<(OsString, Missing)>, MountError> {
+    let mut missing = Vec::new();
+    for directory in all.iter().filter(|directory| directory.parent() == Some(parent)) {
+        if let (Some(name), None) = (directory.file_name(), view.find(directory)?) {
+            missing.push((name.to_owned(), Missing::Directory));
+        }
+    }
+    Ok(missing)
 }
 
 /// Makes `directory` an empty one in memory, whether or not it is there.

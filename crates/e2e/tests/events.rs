@@ -42,19 +42,29 @@ impl Following {
     fn start(pontoon: &Pontoon<'_>, words: &str) -> Self {
         let mut child = pontoon.command(words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let inotify = |pid: u32| {
-            let folder = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
-            folder.flatten().any(|fd| {
-                std::fs::read_link(fd.path()).is_ok_and(|link| link.to_string_lossy().contains("inotify"))
-            })
-        };
-        eventually("it watches", || inotify(child.id()));
+        eventually("it watches, from the end of what there is", || is_at_the_end(child.id()));
         Self { child, lines }
     }
 
     fn next(&mut self) -> String {
         self.lines.next().expect("it goes on").unwrap()
     }
+}
+
+/// Whether a process watches, and has gone to the end of the log if there is one.
+fn is_at_the_end(pid: u32) -> bool {
+    let (mut watches, mut position) = (false, None);
+    for fd in std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten() {
+        let link = std::fs::read_link(fd.path()).unwrap_or_default();
+        watches |= link.to_string_lossy().contains("inotify");
+        if link.ends_with("events.log") {
+            let info = std::fs::read_to_string(format!("/proc/{pid}/fdinfo/{}", fd.file_name().display()));
+            let first =
+                info.unwrap_or_default().lines().next().and_then(|line| line[4..].trim().parse().ok());
+            position = first;
+        }
+    }
+    watches && position == std::fs::metadata("/run/pontoon/events.log").ok().map(|log| log.len())
 }
 
 impl Drop for Following {

@@ -21,8 +21,8 @@ use crate::{Engine, EngineError, Mode, Outcome, segment};
 const INTEGRATED: &str = "firewall-integrated";
 const YES: &str = "yes";
 
-/// How long firewalld may take to read its files: half a second on a small machine.
-const RELOADING: Duration = Duration::from_secs(5);
+/// How long firewalld may take to read its files: half a second on a small machine, more on a busy one.
+const RELOADING: Duration = Duration::from_secs(15);
 
 /// What was done about the firewalls of others, and what is left to a person.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -13,7 +13,7 @@ pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
   0    done
   1    failed; what was begun is undone
-  2    the command line was wrong
+  2    the command line was wrong; `explain`: it cannot be told
   125  `run` or `exec`: the container could not be set up or entered
   126  `run` or `exec`: the command is there but cannot be run
   127  `run` or `exec`: there is no such command
@@ -67,6 +67,8 @@ pub(crate) enum Verb {
     Link(verb::link::Link),
     Unlink(verb::unlink::Unlink),
     Impair(Box<verb::impair::Impair>),
+    Explain(verb::explain::Explain),
+    Route(verb::route::Route),
     Firewall(verb::firewall::Firewall),
     Graph(verb::graph::Graph),
     Capture(verb::capture::Capture),
@@ -107,6 +109,8 @@ impl Verb {
             Self::Link(verb) => verb.run(global),
             Self::Unlink(verb) => verb.run(global),
             Self::Impair(verb) => verb.run(global),
+            Self::Explain(verb) => verb.run(global),
+            Self::Route(verb) => verb.run(global),
             Self::Firewall(verb) => verb.run(global),
             Self::Graph(verb) => verb.run(global),
             Self::Capture(verb) => verb.run(global),

@@ -1,14 +1,17 @@
 //! Expressions that nf_tables statements do not cover: the extensions of iptables, and what only the kernel knows.
 
+use std::net::IpAddr;
+
 use pontoon_netlink::wire::{Attr, Attrs};
 use pontoon_nft::syntax::{PortSide, protocol};
 
 use crate::matching::status;
 use crate::packet::{Interface, Packet};
 use crate::truth::Truth;
+use crate::walk::Translation;
 
 /// What an expression comes to for a packet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
     /// The rule goes on if this is so.
     Match(Truth),
@@ -16,6 +19,10 @@ pub enum Effect {
     Drop,
     /// The packet's fate is somebody else's to decide.
     MayDrop,
+    /// It may get a mark.
+    Mark,
+    /// Its addresses are translated.
+    Translate(Translation),
 }
 
 /// What the expression called `name` comes to. `bytes` are its attributes.
@@ -26,7 +33,8 @@ pub fn effect(packet: &Packet, name: &str, bytes: &[u8]) -> Effect {
                 iptables_match(packet, name, revision, info)
             }))
         }
-        "target" => extension(bytes).map_or(Effect::MayDrop, |(name, ..)| iptables_target(name)),
+        "target" => extension(bytes)
+            .map_or(Effect::MayDrop, |(name, revision, info)| iptables_target(name, revision, info)),
         // A program in user space decides.
         "queue" => Effect::MayDrop,
         "counter" | "log" | "last" | "notrack" | "flow_offload" | "dup" | "tproxy" => {
@@ -55,13 +63,56 @@ fn extension(bytes: &[u8]) -> Option<(&str, u32, &[u8])> {
     Some((name, revision, attr(bytes, 3).map_or(&[][..], |attr| attr.value)))
 }
 
-fn iptables_target(name: &str) -> Effect {
+fn iptables_target(name: &str, revision: u32, info: &[u8]) -> Effect {
+    let to = |of: fn(IpAddr, Option<u16>) -> Translation| {
+        let range = if revision == 2 { range2(info) } else { old_range(info) };
+        Effect::Translate(range.map_or(Translation::Unclear, |(address, port)| of(address, port)))
+    };
     match name {
         "REJECT" | "DROP" | "TARPIT" => Effect::Drop,
         "NFQUEUE" | "SYNPROXY" => Effect::MayDrop,
-        // LOG, MARK, TCPMSS and the like: the next rule is next.
+        "MASQUERADE" => Effect::Translate(Translation::Masquerade),
+        "DNAT" => to(Translation::Destination),
+        "SNAT" => to(Translation::Source),
+        "MARK" | "CONNMARK" => Effect::Mark,
+        "REDIRECT" | "NETMAP" => Effect::Translate(Translation::Unclear),
+        // LOG, TCPMSS and the like: the next rule is next.
         _ => Effect::Match(Truth::True),
     }
+}
+
+/// `NF_NAT_RANGE_MAP_IPS` and `NF_NAT_RANGE_PROTO_SPECIFIED` of nf_nat.h.
+const MAP_IPS: u32 = 1;
+const PROTO_SPECIFIED: u32 = 2;
+
+/// `struct nf_nat_range2` of nf_nat.h, if it is of one address: flags, two addresses of 16 bytes, ports.
+fn range2(info: &[u8]) -> Option<(IpAddr, Option<u16>)> {
+    let flags = u32::from_ne_bytes(info.get(..4)?.try_into().ok()?);
+    let (first, last) = (info.get(4..20)?, info.get(20..36)?);
+    if flags & MAP_IPS == 0 || first != last {
+        return None;
+    }
+    // IPv4 has the first four bytes, and zeroes after them.
+    let bytes: [u8; 16] = first.try_into().ok()?;
+    let v4 = bytes[4..] == [0; 12];
+    let address = if v4 { IpAddr::from([bytes[0], bytes[1], bytes[2], bytes[3]]) } else { bytes.into() };
+    Some((address, be_port(flags, info.get(36..38)?)))
+}
+
+/// `struct nf_nat_ipv4_multi_range_compat` of nf_nat.h, if it is of one address.
+fn old_range(info: &[u8]) -> Option<(IpAddr, Option<u16>)> {
+    let flags = u32::from_ne_bytes(info.get(4..8)?.try_into().ok()?);
+    let (first, last) = (info.get(8..12)?, info.get(12..16)?);
+    if flags & MAP_IPS == 0 || first != last {
+        return None;
+    }
+    let address: [u8; 4] = first.try_into().ok()?;
+    Some((address.into(), be_port(flags, info.get(16..18)?)))
+}
+
+fn be_port(flags: u32, bytes: &[u8]) -> Option<u16> {
+    let port = u16::from_be_bytes(bytes.try_into().ok()?);
+    (flags & PROTO_SPECIFIED != 0).then_some(port)
 }
 
 fn iptables_match(packet: &Packet, name: &str, revision: u32, info: &[u8]) -> Truth {
@@ -73,6 +124,11 @@ fn iptables_match(packet: &Packet, name: &str, revision: u32, info: &[u8]) -> Tr
         "conntrack" if revision >= 2 => conntrack(packet, info).unwrap_or(Truth::Unknown),
         "state" => state(packet, info),
         "addrtype" if revision == 1 => addrtype(packet, info).unwrap_or(Truth::Unknown),
+        "icmp" if packet.protocol == protocol::ICMP => icmp(packet, info),
+        "icmp6" if packet.protocol == protocol::ICMPV6 => icmp(packet, info),
+        "mark" => {
+            packet.traced.as_ref().and_then(|traced| mark(traced.mark?, info)).unwrap_or(Truth::Unknown)
+        }
         "icmp" | "icmp6" | "tcp" | "udp" | "sctp" | "dccp" => Truth::False,
         _ => Truth::Unknown,
     }
@@ -95,6 +151,24 @@ fn udp(packet: &Packet, info: &[u8]) -> Truth {
         Some([ports @ .., inverted]) => both_ports(packet, ports, *inverted),
         None => Truth::Unknown,
     }
+}
+
+/// `struct ipt_icmp` and `struct ip6t_icmp`: a type, two codes, and whether it is inverted.
+fn icmp(packet: &Packet, info: &[u8]) -> Truth {
+    const ANY: u8 = 0xff;
+    let (Some(traced), Some([kind, first, last, inverted])) = (&packet.traced, info.first_chunk::<4>())
+    else {
+        return Truth::Unknown;
+    };
+    // An echo request or reply has the code 0.
+    let is = *kind == ANY || *kind == traced.icmp && *first == 0 && *first <= *last;
+    Truth::from(is).negated(*inverted & 1 != 0)
+}
+
+/// `struct xt_mark_mtinfo1`: a mark, a mask, and whether it is inverted.
+fn mark(own: u32, info: &[u8]) -> Option<Truth> {
+    let number = |at: usize| Some(u32::from_ne_bytes(info.get(at..at + 4)?.try_into().ok()?));
+    Some(Truth::from(own & number(4)? == number(0)?).negated(*info.get(8)? != 0))
 }
 
 /// The ports with which both structures begin.
@@ -145,7 +219,11 @@ fn addrtype(packet: &Packet, info: &[u8]) -> Option<Truth> {
     const LOCAL: u16 = 1 << 2;
     let (source, destination) = (word(info, 0)?, word(info, 2)?);
     let flags = u32::from_ne_bytes(info.get(4..8)?.try_into().ok()?);
-    let kind = if packet.oif == Interface::None { LOCAL } else { UNICAST };
+    let kind = match &packet.traced {
+        Some(traced) => 1_u16.checked_shl(traced.destination_kind).unwrap_or(0),
+        None if packet.oif == Interface::None => LOCAL,
+        None => UNICAST,
+    };
     let so = Truth::from(destination & kind != 0).negated(flags & INVERT_DESTINATION != 0);
     let destination = if destination == 0 { Truth::True } else { so };
     Some(if source == 0 { destination } else { destination.and(Truth::Unknown) })
@@ -208,6 +286,7 @@ mod tests {
             source_port: Ports::CLIENT,
             destination_port: Ports::NAMES,
             connection: Connection::New,
+            traced: None,
         }
     }
 

@@ -4,6 +4,7 @@
 //! - [`walk`] takes it through a chain. What a rule asks for and the packet does not tell is *unknown*, and what follows
 //!   from that is said: passes, drops, or may drop.
 //! - [`legacy`] reads the table of iptables-legacy as if it were an nftables table, so that one walk does for both.
+//! - [`path`] takes one packet through the host that was read, there and back, and says what is in its way.
 //! - [`firewall`] finds the firewalls of others that stand in the way of containers, and names what lets them through.
 
 pub mod extension;
@@ -11,6 +12,7 @@ pub mod firewall;
 pub mod legacy;
 pub mod matching;
 pub mod packet;
+pub mod path;
 pub mod truth;
 pub mod walk;
 

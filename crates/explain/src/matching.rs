@@ -2,13 +2,14 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use ipnet::IpNet;
 use pontoon_nft::ruleset::Table;
 use pontoon_nft::syntax::{
-    CtField, Element, FibAddress, FibResult, Ip6Field, IpField, IpVersion, Key, Match, Meta, Op, Operand,
-    Right, SetRef, Transport, Value, ether_type, nf_proto, protocol,
+    CtField, Element, EtherField, FibAddress, FibResult, Ip6Field, IpField, IpVersion, Key, Match, Meta, Op,
+    Operand, Right, SetRef, Transport, Value, ether_type, nf_proto, protocol,
 };
 
-use crate::packet::{Address, Connection, Interface, Packet, Ports};
+use crate::packet::{Address, Connection, Interface, Packet, Ports, Traced};
 use crate::truth::Truth;
 
 /// Whether the packet is what `of` asks for. `table` has the sets that it names.
@@ -72,10 +73,12 @@ fn has(packet: &Packet, key: Key) -> bool {
         Key::Port { transport, .. } => match transport {
             Transport::Tcp => packet.protocol == protocol::TCP,
             Transport::Udp => packet.protocol == protocol::UDP,
-            Transport::Sctp => false,
+            Transport::Sctp => packet.protocol == protocol::SCTP,
             Transport::Any => true,
         },
-        Key::Arp(_) | Key::IcmpType | Key::Icmpv6Type => false,
+        Key::Arp(_) => false,
+        Key::IcmpType => packet.protocol == protocol::ICMP,
+        Key::Icmpv6Type => packet.protocol == protocol::ICMPV6,
         Key::Meta(Meta::Iif | Meta::Iifname | Meta::Iifgroup) => packet.iif != Interface::None,
         Key::Meta(Meta::Oif | Meta::Oifname | Meta::Oifgroup) => packet.oif != Interface::None,
         Key::Meta(_) | Key::Ether(_) | Key::Ct(_) | Key::Fib { .. } | Key::Raw { .. } => true,
@@ -94,12 +97,13 @@ fn equals(packet: &Packet, key: Key, operand: &Operand) -> Truth {
     match key {
         Key::Meta(Meta::Iifname) => interface(&packet.iif, operand),
         Key::Meta(Meta::Oifname) => interface(&packet.oif, operand),
-        Key::Meta(Meta::Iif | Meta::Oif) => index(operand),
+        Key::Meta(Meta::Iif) => index(packet.traced.as_ref().and_then(|traced| traced.links.0), operand),
+        Key::Meta(Meta::Oif) => index(packet.traced.as_ref().and_then(|traced| traced.links.1), operand),
         Key::Meta(Meta::Nfproto) => number(u64::from(nf_proto_of(packet)), |value| match value {
             Value::NfProto(number) => Some(u64::from(*number)),
             _ => None,
         }),
-        Key::Meta(Meta::Protocol) | Key::Ether(pontoon_nft::syntax::EtherField::Type) => {
+        Key::Meta(Meta::Protocol) | Key::Ether(EtherField::Type) => {
             number(u64::from(ether_type_of(packet)), |value| match value {
                 Value::EtherType(number) => Some(u64::from(*number)),
                 _ => None,
@@ -132,6 +136,38 @@ fn equals(packet: &Packet, key: Key, operand: &Operand) -> Truth {
         Key::Fib { address: FibAddress::Daddr, result: FibResult::Type, .. } => {
             destination_kind(packet, operand)
         }
+        key => packet.traced.as_ref().map_or(Truth::Unknown, |traced| of_traced(traced, key, operand)),
+    }
+}
+
+/// What is only known of a packet that is followed.
+fn of_traced(traced: &Traced, key: Key, operand: &Operand) -> Truth {
+    let is = |known: Value| match operand {
+        Operand::Value(value) => Truth::from(*value == known),
+        _ => Truth::Unknown,
+    };
+    let bits = |known: Option<([u8; 6], [u8; 6])>, second: bool| {
+        known.map_or(Truth::Unknown, |(from, to)| is(Value::Ether(if second { to } else { from })))
+    };
+    let original = |ip: IpAddr| address(Address::In(IpNet::from(ip)), operand);
+    match key {
+        Key::IcmpType => is(Value::IcmpType(traced.icmp)),
+        Key::Icmpv6Type => is(Value::Icmpv6Type(traced.icmp)),
+        Key::Ether(EtherField::Saddr) => bits(traced.ether, false),
+        Key::Ether(EtherField::Daddr) => bits(traced.ether, true),
+        Key::Meta(Meta::Mark) => traced.mark.map_or(Truth::Unknown, |mark| is(Value::Mark(mark))),
+        // It was for us, or it would not have been taken in.
+        Key::Meta(Meta::Pkttype) => is(Value::PktType(0)),
+        Key::Ct(CtField::OriginalIpSaddr | CtField::OriginalIp6Saddr) => original(traced.original.0),
+        Key::Ct(CtField::OriginalIpDaddr | CtField::OriginalIp6Daddr) => original(traced.original.1),
+        Key::Ct(CtField::OriginalProtoSrc) => {
+            let (first, last) = operand.bounds();
+            port(traced.original_ports.0, &first, &last)
+        }
+        Key::Ct(CtField::OriginalProtoDst) => {
+            let (first, last) = operand.bounds();
+            port(traced.original_ports.1, &first, &last)
+        }
         _ => Truth::Unknown,
     }
 }
@@ -163,7 +199,13 @@ fn any_bit(packet: &Packet, key: Key, bits: &Value) -> Truth {
 
 /// Whether the connection has one of these bits of its status: only what was done to its destination is known.
 pub(crate) fn status(packet: &Packet, bits: u32) -> Truth {
+    const SNAT: u32 = 0x10;
     const DNAT: u32 = 0x20;
+    if let Some(traced) = &packet.traced {
+        let one = |bit: u32, truth: Truth| if bits & bit == 0 { Truth::False } else { truth };
+        let others = if bits & !(SNAT | DNAT) == 0 { Truth::False } else { Truth::Unknown };
+        return one(SNAT, traced.translated.0).or(one(DNAT, traced.translated.1)).or(others);
+    }
     match packet.connection {
         Connection::NewPublished if bits & DNAT != 0 => Truth::True,
         Connection::New if bits == DNAT => Truth::False,
@@ -198,10 +240,11 @@ pub(crate) fn names(interface: &Interface, pattern: &str) -> Truth {
     }
 }
 
-/// Of numbers of interfaces, only the loopback's is known: 1.
-fn index(operand: &Operand) -> Truth {
-    match operand {
-        Operand::Value(Value::IfIndex(1)) => Truth::False,
+/// Where an interface's number is not known, it is not the loopback's: 1.
+fn index(known: Option<u32>, operand: &Operand) -> Truth {
+    match (known, operand) {
+        (Some(known), Operand::Value(Value::IfIndex(asked))) => Truth::from(known == *asked),
+        (None, Operand::Value(Value::IfIndex(1))) => Truth::False,
         _ => Truth::Unknown,
     }
 }
@@ -224,6 +267,9 @@ fn destination_kind(packet: &Packet, operand: &Operand) -> Truth {
     /// Source: `RTN_UNICAST` in rtnetlink.h.
     const UNICAST: u32 = 1;
     let Operand::Value(Value::FibAddrType(kind)) = operand else { return Truth::Unknown };
+    if let Some(traced) = &packet.traced {
+        return Truth::from(traced.destination_kind == *kind);
+    }
     let local = packet.oif == Interface::None;
     match Value::FibAddrType(*kind) {
         Value::LOCAL => Truth::from(local),

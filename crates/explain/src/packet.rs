@@ -1,7 +1,10 @@
 //! A packet as far as it is known.
 
+use std::net::IpAddr;
+
 use ipnet::IpNet;
 use pontoon_nft::syntax::{IpVersion, PortSide, Value};
+use serde::Serialize;
 
 use crate::truth::Truth;
 
@@ -58,7 +61,7 @@ impl Connection {
 }
 
 /// What is known of a port: it is one of these.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 pub struct Ports {
     /// The lowest.
     pub first: u16,
@@ -86,7 +89,7 @@ impl Ports {
     }
 }
 
-/// A packet of a protocol with ports.
+/// A packet of a protocol with ports, or an echo request or reply.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Packet {
     /// The version of IP.
@@ -99,7 +102,7 @@ pub struct Packet {
     pub source: Address,
     /// To whom.
     pub destination: Address,
-    /// TCP or UDP: its number.
+    /// Its number: TCP, UDP, ICMP.
     pub protocol: u8,
     /// From which port.
     pub source_port: Ports,
@@ -107,6 +110,29 @@ pub struct Packet {
     pub destination_port: Ports,
     /// Of which connection.
     pub connection: Connection,
+    /// What is known besides, of one that is followed.
+    pub traced: Option<Traced>,
+}
+
+/// What is known of a single packet that is followed through the host, and not of all that are alike.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Traced {
+    /// The numbers of the interfaces by which it comes in and goes out.
+    pub links: (Option<u32>, Option<u32>),
+    /// What a route lookup says of its destination: `RTN_…` of rtnetlink.h.
+    pub destination_kind: u32,
+    /// The type of its ICMP message.
+    pub icmp: u8,
+    /// Its Ethernet addresses, source first, where a bridge sees it.
+    pub ether: Option<([u8; 6], [u8; 6])>,
+    /// Whether its connection's source and destination are translated: not known before that is decided.
+    pub translated: (Truth, Truth),
+    /// Source and destination that the connection's first packet had.
+    pub original: (IpAddr, IpAddr),
+    /// The ports that it had.
+    pub original_ports: (Ports, Ports),
+    /// Its mark; `None` once a rule may have set one.
+    pub mark: Option<u32>,
 }
 
 impl Packet {

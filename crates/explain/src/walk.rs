@@ -1,9 +1,13 @@
 //! A packet's way through a base chain and the chains that it jumps to.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use pontoon_nft::ruleset::{ListedChain, ListedRule, Table};
-use pontoon_nft::syntax::{ElementData, Key, Policy, Rule, SetRef, Statement, TableRef, Verdict};
+use pontoon_nft::syntax::{
+    ElementData, IpVersion, Key, MarkTarget, Nat, NatKind, NatTarget, Policy, Rule, SetRef, Statement,
+    TableRef, Value, Verdict,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::extension::{Effect, effect};
@@ -45,6 +49,29 @@ pub struct Walk {
     pub otherwise: Option<Reason>,
     /// All that drops it or may, each once.
     pub drops: Vec<Reason>,
+    /// How its addresses are translated, or may be.
+    pub translations: Vec<(Translation, Reason)>,
+    /// Whether it may pass without being translated.
+    pub plain: bool,
+    /// What lets a packet through that is followed, or may.
+    pub accepts: Vec<Reason>,
+    /// Whether it may have got a mark.
+    pub marked: bool,
+}
+
+/// What a rule makes of a packet's addresses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Translation {
+    /// The source becomes the outgoing interface's address.
+    Masquerade,
+    /// The source becomes this.
+    Source(IpAddr, Option<u16>),
+    /// The destination becomes this.
+    Destination(IpAddr, Option<u16>),
+    /// The destination becomes the host itself.
+    Redirect(Option<u16>),
+    /// One of several, or something that is not understood.
+    Unclear,
 }
 
 /// Walks `packet` through a base chain of `table`.
@@ -60,6 +87,10 @@ pub fn walk(packet: &Packet, table: &Table, chain: &str) -> Walk {
             drops: Vec::new(),
             accepts: false,
             known: BTreeMap::new(),
+            translations: Vec::new(),
+            plain: false,
+            passed: Vec::new(),
+            marked: false,
         };
         walker.base(chain);
         walker
@@ -75,7 +106,8 @@ pub fn walk(packet: &Packet, table: &Table, chain: &str) -> Walk {
         // Nothing is unknown any more, so there is one end.
         _ => run(Truth::False).drops.into_iter().next(),
     };
-    Walk { fate, otherwise, drops: all.drops }
+    let Walker { drops, translations, plain, passed: accepts, marked, .. } = all;
+    Walk { fate, otherwise, drops, translations, plain, accepts, marked }
 }
 
 /// Who is left after a chain or rule.
@@ -97,12 +129,18 @@ struct Walker<'a> {
     accepts: bool,
     /// Whether somebody comes back from a chain that was walked before.
     known: BTreeMap<String, bool>,
+    translations: Vec<(Translation, Reason)>,
+    /// Whether somebody passes without being translated.
+    plain: bool,
+    /// What lets it through; noted of packets that are followed alone.
+    passed: Vec<Reason>,
+    marked: bool,
 }
 
 impl Walker<'_> {
     fn base(&mut self, name: &str) {
         let Some(chain) = self.table.chain(name) else {
-            self.accepts = true;
+            self.pass(None);
             return;
         };
         if !self.chain(chain) {
@@ -111,10 +149,23 @@ impl Walker<'_> {
         match chain.chain.base.as_ref().map(|base| base.policy) {
             Some(Policy::Drop) => {
                 self.trail.push(name.to_owned());
-                self.note(None, "policy drop".to_owned());
+                self.note_policy();
                 self.trail.pop();
             }
-            _ => self.accepts = true,
+            _ => {
+                self.trail.push(name.to_owned());
+                self.pass(None);
+                self.trail.pop();
+            }
+        }
+    }
+
+    /// Somebody is let through, by a rule or by the policy.
+    fn pass(&mut self, rule: Option<&ListedRule>) {
+        self.accepts = true;
+        self.plain = true;
+        if self.packet.traced.is_some() {
+            self.passed.push(self.reason(rule, "policy accept"));
         }
     }
 
@@ -148,6 +199,7 @@ impl Walker<'_> {
         let mut here = Truth::True;
         for statement in &listed.rule.statements {
             let (condition, verdicts) = self.statement(statement);
+            self.marked |= marks(self.packet, statement);
             here = here.and(self.settle(condition));
             if here == Truth::False {
                 return Left { next: true, returned: false };
@@ -174,14 +226,18 @@ impl Walker<'_> {
             Statement::Limit(_) | Statement::Chance { .. } | Statement::Update(_) => (Truth::Unknown, None),
             Statement::Verdict(verdict) => always(Act::Verdict(verdict.clone())),
             Statement::Reject(_) => always(Act::Verdict(Verdict::Drop)),
-            Statement::Masquerade { .. } | Statement::Nat(_) | Statement::Redirect { .. } => {
-                always(Act::Verdict(Verdict::Accept))
+            Statement::Masquerade { .. } => always(Act::Translate(Translation::Masquerade)),
+            Statement::Redirect { ports, .. } => {
+                always(Act::Translate(Translation::Redirect(ports.map(|range| range.first))))
             }
+            Statement::Nat(nat) => (Truth::True, Some(self.nat(nat))),
             Statement::Vmap { key, map } => (Truth::True, Some(self.vmap(key, map))),
             Statement::Unknown { name, bytes } => match effect(self.packet, name, bytes) {
                 Effect::Match(truth) => (truth, None),
+                Effect::Mark => (Truth::True, None),
                 Effect::Drop => always(Act::Verdict(Verdict::Drop)),
                 Effect::MayDrop => always(Act::Undecided),
+                Effect::Translate(translation) => always(Act::Translate(translation)),
             },
             Statement::Counter(_)
             | Statement::Log { .. }
@@ -198,6 +254,40 @@ impl Walker<'_> {
             _ => Act::Undecided,
         };
         elements.iter().map(|element| (is_element(self.packet, key, element), verdict(element))).collect()
+    }
+
+    /// The translations that a rule may give. Where a map does not have the key, the rule ends.
+    fn nat(&self, nat: &Nat) -> Vec<(Truth, Act)> {
+        let of = |address: IpAddr, port| match nat.kind {
+            NatKind::Snat => Translation::Source(address, port),
+            NatKind::Dnat => Translation::Destination(address, port),
+        };
+        let fits = |address: IpAddr| address.is_ipv4() == (self.packet.version == IpVersion::V4);
+        match &nat.to {
+            NatTarget::Constant { addresses, .. } if !fits(addresses.first) => Vec::new(),
+            NatTarget::Constant { addresses, ports } => {
+                let one = addresses.first == addresses.last;
+                let port = ports.map(|range| range.first);
+                vec![(
+                    Truth::True,
+                    Act::Translate(if one { of(addresses.first, port) } else { Translation::Unclear }),
+                )]
+            }
+            NatTarget::Map { key, map, .. } => {
+                let Some(elements) = elements(self.table, map) else {
+                    return vec![(Truth::Unknown, Act::Translate(Translation::Unclear))];
+                };
+                let translation = |element: &pontoon_nft::syntax::Element| match &element.data {
+                    Some(ElementData::Values(values)) => address_and_port(values)
+                        .filter(|(address, _)| fits(*address))
+                        .map_or(Translation::Unclear, |(address, port)| of(address, port)),
+                    _ => Translation::Unclear,
+                };
+                let act =
+                    |element| (is_element(self.packet, key, element), Act::Translate(translation(element)));
+                elements.iter().map(act).collect()
+            }
+        }
     }
 
     /// Acts on all verdicts that are possible; says whether nobody goes on, and whether somebody returned.
@@ -222,14 +312,22 @@ impl Walker<'_> {
 
     fn act(&mut self, rule: &ListedRule, act: &Act) -> Left {
         let ended = Left { next: false, returned: false };
-        let Act::Verdict(verdict) = act else {
-            self.note_rule(rule);
-            self.accepts = true;
-            return ended;
+        let verdict = match act {
+            Act::Verdict(verdict) => verdict,
+            Act::Translate(translation) => {
+                self.accepts = true;
+                self.translations.push((translation.clone(), self.reason(Some(rule), "")));
+                return ended;
+            }
+            Act::Undecided => {
+                self.note_rule(rule);
+                self.pass(Some(rule));
+                return ended;
+            }
         };
         match verdict {
             Verdict::Accept => {
-                self.accepts = true;
+                self.pass(Some(rule));
                 ended
             }
             Verdict::Drop => {
@@ -249,19 +347,53 @@ impl Walker<'_> {
     }
 
     fn note_rule(&mut self, listed: &ListedRule) {
-        self.note(Some(listed.handle), shown(self.table, &listed.rule));
+        self.drops.push(self.reason(Some(listed), ""));
     }
 
-    fn note(&mut self, handle: Option<u64>, text: String) {
-        let reason = Reason { table: self.table.table.clone(), chains: self.trail.clone(), handle, text };
-        self.drops.push(reason);
+    fn note_policy(&mut self) {
+        self.drops.push(self.reason(None, "policy drop"));
     }
+
+    /// A rule, or the policy.
+    fn reason(&self, rule: Option<&ListedRule>, policy: &str) -> Reason {
+        Reason {
+            table: self.table.table.clone(),
+            chains: self.trail.clone(),
+            handle: rule.map(|rule| rule.handle),
+            text: rule.map_or_else(|| policy.to_owned(), |rule| shown(self.table, &rule.rule)),
+        }
+    }
+}
+
+/// What a map of addresses, or of addresses and ports, has for a key.
+fn address_and_port(values: &[Value]) -> Option<(IpAddr, Option<u16>)> {
+    let address = match values.first()? {
+        Value::Ipv4(address) => IpAddr::from(*address),
+        Value::Ipv6(address) => IpAddr::from(*address),
+        _ => return None,
+    };
+    let port = values.get(1).and_then(|value| match value {
+        Value::Port(port) => Some(*port),
+        _ => None,
+    });
+    Some((address, port))
 }
 
 enum Act {
     Verdict(Verdict),
+    /// Accepted, with another address.
+    Translate(Translation),
     /// Accepted or dropped, by what cannot be seen from here.
     Undecided,
+}
+
+/// Whether a statement may give the packet a mark.
+fn marks(packet: &Packet, statement: &Statement) -> bool {
+    match statement {
+        Statement::SetMark { target, .. } => *target == MarkTarget::Meta,
+        Statement::Unknown { name, bytes } => effect(packet, name, bytes) == Effect::Mark,
+        _ => false,
+    }
 }
 
 fn shown(table: &Table, rule: &Rule) -> String {

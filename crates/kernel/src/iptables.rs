@@ -54,16 +54,21 @@ const ATTEMPTS: u32 = 16;
 
 const OPERATION: Operation = Operation::new(Verb::Read, "iptables-legacy table");
 
-/// Whether there is a `filter` table. Asking for one that is not there would make it: this does not.
+/// The tables that there are. Asking for one that is not there would make it: this does not.
 ///
 /// It is `/proc/net/ip_tables_names` or `…/ip6_tables_names` that tells, of the caller's network namespace.
-pub fn has_filter(version: Version) -> bool {
+pub fn tables(version: Version) -> Vec<String> {
     let path = match version {
         Version::V4 => "/proc/thread-self/net/ip_tables_names",
         Version::V6 => "/proc/thread-self/net/ip6_tables_names",
     };
     // Where there is no such file, the module is not loaded.
-    fs::read_to_string(path).is_ok_and(|names| names.lines().any(|name| name == "filter"))
+    fs::read_to_string(path).unwrap_or_default().lines().map(str::to_owned).collect()
+}
+
+/// Whether there is a `filter` table.
+pub fn has_filter(version: Version) -> bool {
+    tables(version).iter().any(|name| name == "filter")
 }
 
 /// The `filter` table, if it is there.

@@ -19,6 +19,7 @@ pub mod mount;
 pub mod neighbour;
 pub mod netns;
 pub mod nftables;
+pub mod nsid;
 pub mod packet;
 pub mod port;
 pub mod process;

@@ -18,7 +18,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, ipproto, socket_
 
 use crate::sysctl::{Sysctl, SysctlError};
 
-pub use holder::{Holder, holders};
+pub use holder::{Holder, holders, listeners};
 
 /// Why a port cannot be had.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -20,6 +20,7 @@ pub mod reference;
 pub mod resolv_conf;
 pub mod route;
 pub mod sandbox;
+pub mod shell;
 pub mod subnet;
 pub mod supervision;
 

@@ -1,5 +1,7 @@
 //! What was seen of the host before a plan was made: only what the plan depends on.
 
+pub mod snapshot;
+
 use std::net::IpAddr;
 
 use ipnet::IpNet;

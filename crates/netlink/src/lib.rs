@@ -10,6 +10,7 @@
 //! | [`address`] | interface addresses | `if_addr.h` |
 //! | [`route`] | routes and route look-ups | `rtnetlink.h` |
 //! | [`rule`] | policy-routing rules | `fib_rules.h` |
+//! | [`nsid`] | the numbers that namespaces have for each other | `net_namespace.h` |
 //! | [`netconf`] | changes of per-interface settings | `netconf.h` |
 //! | [`neighbour`] | ARP and NDP entries, bridge forwarding entries | `neighbour.h` |
 //! | [`qdisc`] | queueing disciplines | `pkt_sched.h` |
@@ -23,6 +24,7 @@ pub mod conntrack;
 pub mod link;
 pub mod neighbour;
 pub mod netconf;
+pub mod nsid;
 pub mod qdisc;
 pub mod route;
 pub mod rule;

@@ -12,6 +12,7 @@ use pontoon_model::op::{
     NeighbourOp, Netns, NetnsOp, NetnsPlace, NftOp, Op, RouteOp, Shape, SysctlOp, VethPeer, Wait,
 };
 use pontoon_model::route::StaticRoute;
+pub use pontoon_model::shell::quote;
 use pontoon_model::{IfName, Mac};
 use pontoon_nft::syntax::{Command, shell_command};
 
@@ -51,37 +52,14 @@ pub fn commands(op: &Op) -> Vec<String> {
     }
 }
 
-/// `word` so that a POSIX shell takes it for one word.
-pub fn quote(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:=@%+,".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
-}
-
 /// `ip`, in the namespace.
 fn ip(netns: &Netns, rest: &str) -> String {
-    match netns {
-        Netns::Host => format!("ip {rest}"),
-        Netns::Other { place: NetnsPlace::Named(name), .. } => format!("ip -n {} {rest}", quote(name)),
-        Netns::Other { place, .. } => format!("{} ip {rest}", enter(place)),
-    }
+    netns.ip(rest)
 }
 
 /// Any program, in the namespace.
 fn within(netns: &Netns, command: &str) -> String {
-    match netns {
-        Netns::Host => command.to_owned(),
-        Netns::Other { place: NetnsPlace::Named(name), .. } => {
-            format!("ip netns exec {} {command}", quote(name))
-        }
-        Netns::Other { place, .. } => format!("{} {command}", enter(place)),
-    }
-}
-
-fn enter(place: &NetnsPlace) -> String {
-    format!("nsenter --net={}", quote(&path(place)))
+    netns.command(command)
 }
 
 /// The namespace as `ip link …` takes it; nothing for the host's, where a cable's end is beside the other.
@@ -99,16 +77,7 @@ fn whose(netns: &Netns) -> String {
     match netns {
         Netns::Host => "the host".to_owned(),
         Netns::Other { place: NetnsPlace::Named(name), .. } => name.clone(),
-        Netns::Other { place, .. } => path(place),
-    }
-}
-
-/// The namespace's file.
-pub fn path(place: &NetnsPlace) -> String {
-    match place {
-        NetnsPlace::Named(name) => format!("/run/netns/{name}"),
-        NetnsPlace::Path(path) => path.clone(),
-        NetnsPlace::Pid(pid) => format!("/proc/{pid}/ns/net"),
+        Netns::Other { place, .. } => place.path(),
     }
 }
 

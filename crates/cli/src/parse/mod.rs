@@ -8,3 +8,4 @@ pub(crate) mod interface;
 pub(crate) mod pair;
 pub(crate) mod project;
 pub(crate) mod supervision;
+pub(crate) mod target;

@@ -3,6 +3,7 @@
 pub(crate) mod changes;
 pub(crate) mod conflict;
 pub(crate) mod inspect;
+pub(crate) mod ladder;
 pub(crate) mod list;
 pub(crate) mod log;
 pub(crate) mod moment;

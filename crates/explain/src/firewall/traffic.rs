@@ -178,6 +178,7 @@ impl View<'_> {
             source_port: Ports::ANY,
             destination_port: Ports::ANY,
             connection,
+            traced: None,
         }
     }
 }

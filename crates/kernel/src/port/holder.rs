@@ -232,3 +232,21 @@ mod tests {
         assert_eq!(ended.to_string(), "a connection that has just ended at 0.0.0.0");
     }
 }
+
+/// The sockets of TCP and UDP that wait for packets, in the network namespace that `socket` is of.
+///
+/// # Errors
+///
+/// Those of [`Socket::dump`].
+pub fn listeners(socket: &mut Socket) -> Result<Vec<(Protocol, InetSocket)>, KernelError> {
+    let mut found = Vec::new();
+    // A socket of UDP that is not connected is in the state of one of TCP that is closed.
+    for (protocol, state) in [(Protocol::Tcp, State::Listen), (Protocol::Udp, State::Close)] {
+        for family in [Family::V4, Family::V6] {
+            let states = States::of(&[state]);
+            let question = DumpSockets { family, protocol: protocol.number(), states, ports: 1..=u16::MAX };
+            found.extend(dump(socket, &question)?.into_iter().map(|socket| (protocol, socket)));
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,146 @@
+//! `pontoon explain`
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+use pontoon_engine::explain::{self, Explanation, Verdict, Who};
+use pontoon_engine::snapshot;
+use pontoon_model::ContainerRef;
+use pontoon_model::observed::snapshot::Snapshot;
+use pontoon_model::shell::quote;
+
+use crate::failure::Failure;
+use crate::global::Global;
+use crate::output;
+use crate::parse::target::{Target, target, who};
+use crate::show::ladder::ladder;
+
+/// Show why a packet arrives or does not, and what lets it through
+///
+///   pontoon explain web db              a ping from one container to another
+///   pontoon explain web outside:443     to a port beyond the host's default route
+///   pontoon explain outside web:80      by the port that web has published
+///
+/// Follows one packet and its answer over the host as it is: routes, neighbours, bridges, everybody's rules, sockets.
+/// Nothing is sent, and nothing is changed. Each hop comes with the command that shows the same; -v adds the routes that
+/// lost. The exit code is 0 if the packet arrives and is answered, 1 if not, 2 if that cannot be told.
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// Who sends: a container as in `network connect`, an address, `host`, `outside`
+    #[arg(value_name = "FROM", value_parser = who)]
+    from: Who,
+    /// Who is to get it: the same, with a port `:PORT[/tcp|udp]`; a ping without one
+    #[arg(value_name = "TO[:PORT]", value_parser = target)]
+    to: Target,
+    /// Keep what was read of the host in a file
+    #[arg(long, value_name = "FILE")]
+    save: Option<PathBuf>,
+    /// Look at what a file has, instead of this host
+    #[arg(long = "from", value_name = "FILE", conflicts_with = "save")]
+    file: Option<PathBuf>,
+    /// How it is shown
+    #[arg(long, value_name = "FORMAT", default_value = "text", hide_default_value = true)]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// A ladder of hops
+    Text,
+    /// Everything that was found
+    Json,
+}
+
+/// A picture of a host, and who is meant in it.
+pub(crate) struct Scene {
+    pub(crate) snapshot: Snapshot,
+    pub(crate) ends: Vec<Who>,
+}
+
+impl Explain {
+    pub(crate) fn run(self, global: &Global) -> Result<ExitCode, Failure> {
+        let Scene { snapshot, ends } = scene(global, self.file.as_ref(), &[&self.from, &self.to.who])?;
+        if let Some(path) = &self.save {
+            let written = fs::write(path, snapshot.to_json());
+            written.map_err(|error| Failure::io(format!("could not write {}", path.display()), &error))?;
+        }
+        let question = explain::question(&snapshot, &ends[0], &ends[1], self.to.carries)?;
+        let explained = explain::explain(&snapshot, &question);
+        match self.format {
+            Format::Text => {
+                let (from, to) = (name(&self.from), name(&self.to.who));
+                output::coloured(&ladder(&explained, &from, &to, global.verbose))?;
+            }
+            Format::Json => {
+                let text =
+                    serde_json::to_string_pretty(&explained).expect("names, numbers and texts are JSON");
+                output::line(text)?;
+            }
+        }
+        Ok(code(&explained))
+    }
+}
+
+fn code(explained: &Explanation) -> ExitCode {
+    ExitCode::from(match explained.verdict {
+        Verdict::Reachable => 0,
+        Verdict::Unreachable => 1,
+        Verdict::Unknown => 2,
+    })
+}
+
+fn name(who: &Who) -> String {
+    match who {
+        Who::Host => "host".to_owned(),
+        Who::Outside => "outside".to_owned(),
+        Who::Container(reference) => reference.to_string(),
+        Who::Address(address) => address.to_string(),
+    }
+}
+
+/// The host as it is, or as a file has it, with those who are meant.
+pub(crate) fn scene(global: &Global, file: Option<&PathBuf>, whos: &[&Who]) -> Result<Scene, Failure> {
+    if let Some(path) = file {
+        let text = fs::read_to_string(path);
+        let text = text.map_err(|error| Failure::io(format!("could not read {}", path.display()), &error))?;
+        let ends = whos.iter().map(|who| (*who).clone()).collect();
+        return Ok(Scene { snapshot: Snapshot::from_json(&text)?, ends });
+    }
+    let reader = global.reader()?;
+    let mut ends: Vec<Who> = whos.iter().map(|who| (*who).clone()).collect();
+    for end in &mut ends {
+        if let Who::Container(ContainerRef::Ours(name)) = &*end
+            && reader.container(name).is_err()
+            && let Some((address, source)) = explain::named(&reader, name)?
+        {
+            output::note(&format!("{name} is {address}: {source}\n"));
+            *end = Who::Address(address);
+        }
+    }
+    let references: Vec<ContainerRef> = ends
+        .iter()
+        .filter_map(|end| match end {
+            Who::Container(reference) => Some(reference.clone()),
+            _ => None,
+        })
+        .collect();
+    let (snapshot, names) = snapshot::take(&reader, &references, &restore(global))?;
+    let mut names = names.into_iter();
+    for end in ends.iter_mut().filter(|end| matches!(end, Who::Container(_))) {
+        // By the name that it has there: an id, say, means the container of some name.
+        if let Some(Ok(reference)) = names.next().map(|name| name.parse()) {
+            *end = Who::Container(reference);
+        }
+    }
+    Ok(Scene { snapshot, ends })
+}
+
+/// The command that puts back what is this instance's.
+fn restore(global: &Global) -> String {
+    let root = global.root.as_ref();
+    let root =
+        root.map_or_else(String::new, |root| format!("--root {} ", quote(&root.display().to_string())));
+    format!("pontoon {root}restore")
+}

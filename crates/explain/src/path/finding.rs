@@ -1,0 +1,215 @@
+//! What stands in a packet's way, each kind with a code that stays as it is.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+/// A kind of finding. Each has a page in docs/reference/codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(missing_docs, reason = "each has its page, by the name that `Code::name` gives it")]
+pub enum Code {
+    AddressMissing,
+    AddressTwice,
+    BridgeWithoutAddress,
+    EchoIgnored,
+    FdbWrong,
+    FirewallDrop,
+    FirewallUnknown,
+    ForwardingOff,
+    GatewayMissing,
+    InterfaceGone,
+    Ipv6Disabled,
+    LinkDown,
+    ListensOnLoopback,
+    Martian,
+    MtuSmaller,
+    NeighbourFailed,
+    NeighbourMissing,
+    NeighbourWrong,
+    NobodyListens,
+    NoRoute,
+    NoSource,
+    NotRead,
+    NoWayBack,
+    PeerUnknown,
+    PortState,
+    PortWithoutBridge,
+    PortsIsolated,
+    ReplyAstray,
+    ReplyUnmatched,
+    RouteElsewhere,
+    RouteRefuses,
+    RouteUnknown,
+    RoutingLoop,
+    RpFilter,
+    SubnetTwice,
+}
+
+impl Code {
+    /// All of them.
+    pub const ALL: [Self; 35] = [
+        Self::AddressMissing,
+        Self::AddressTwice,
+        Self::BridgeWithoutAddress,
+        Self::EchoIgnored,
+        Self::FdbWrong,
+        Self::FirewallDrop,
+        Self::FirewallUnknown,
+        Self::ForwardingOff,
+        Self::GatewayMissing,
+        Self::InterfaceGone,
+        Self::Ipv6Disabled,
+        Self::LinkDown,
+        Self::ListensOnLoopback,
+        Self::Martian,
+        Self::MtuSmaller,
+        Self::NeighbourFailed,
+        Self::NeighbourMissing,
+        Self::NeighbourWrong,
+        Self::NobodyListens,
+        Self::NoRoute,
+        Self::NoSource,
+        Self::NotRead,
+        Self::NoWayBack,
+        Self::PeerUnknown,
+        Self::PortState,
+        Self::PortWithoutBridge,
+        Self::PortsIsolated,
+        Self::ReplyAstray,
+        Self::ReplyUnmatched,
+        Self::RouteElsewhere,
+        Self::RouteRefuses,
+        Self::RouteUnknown,
+        Self::RoutingLoop,
+        Self::RpFilter,
+        Self::SubnetTwice,
+    ];
+
+    /// What it is called: stable.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::AddressMissing => "address-missing",
+            Self::AddressTwice => "address-twice",
+            Self::BridgeWithoutAddress => "bridge-without-address",
+            Self::EchoIgnored => "echo-ignored",
+            Self::FdbWrong => "fdb-wrong",
+            Self::FirewallDrop => "firewall-drop",
+            Self::FirewallUnknown => "firewall-unknown",
+            Self::ForwardingOff => "forwarding-off",
+            Self::GatewayMissing => "gateway-missing",
+            Self::InterfaceGone => "interface-gone",
+            Self::Ipv6Disabled => "ipv6-disabled",
+            Self::LinkDown => "link-down",
+            Self::ListensOnLoopback => "listens-on-loopback",
+            Self::Martian => "martian",
+            Self::MtuSmaller => "mtu-smaller",
+            Self::NeighbourFailed => "neighbour-failed",
+            Self::NeighbourMissing => "neighbour-missing",
+            Self::NeighbourWrong => "neighbour-wrong",
+            Self::NobodyListens => "nobody-listens",
+            Self::NoRoute => "no-route",
+            Self::NoSource => "no-source",
+            Self::NotRead => "not-read",
+            Self::NoWayBack => "no-way-back",
+            Self::PeerUnknown => "peer-unknown",
+            Self::PortState => "port-state",
+            Self::PortWithoutBridge => "port-without-bridge",
+            Self::PortsIsolated => "ports-isolated",
+            Self::ReplyAstray => "reply-astray",
+            Self::ReplyUnmatched => "reply-unmatched",
+            Self::RouteElsewhere => "route-elsewhere",
+            Self::RouteRefuses => "route-refuses",
+            Self::RouteUnknown => "route-unknown",
+            Self::RoutingLoop => "routing-loop",
+            Self::RpFilter => "rp-filter",
+            Self::SubnetTwice => "subnet-twice",
+        }
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Serialize for Code {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+/// What a finding means for the packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// It passes, but others may not.
+    Note,
+    /// It is not known whether it passes.
+    Unknown,
+    /// It does not pass.
+    Blocks,
+}
+
+/// Something in a packet's way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// Which kind.
+    pub code: Code,
+    /// How bad it is.
+    pub severity: Severity,
+    /// The namespace where it is.
+    pub place: String,
+    /// What is so, in a sentence.
+    pub sentence: String,
+    /// What lets the packet through, as commands.
+    pub fix: Vec<String>,
+    /// What to do where no command can, or to know besides.
+    pub advice: Option<String>,
+}
+
+impl Finding {
+    /// One that stops the packet, without a remedy yet.
+    pub(super) fn new(code: Code, place: &str, sentence: impl Into<String>) -> Self {
+        Self {
+            code,
+            severity: Severity::Blocks,
+            place: place.to_owned(),
+            sentence: sentence.into(),
+            fix: Vec::new(),
+            advice: None,
+        }
+    }
+
+    /// Whether it says what another says, whatever is proposed.
+    pub(super) fn is_as(&self, other: &Self) -> bool {
+        (self.code, &self.place, &self.sentence) == (other.code, &other.place, &other.sentence)
+    }
+
+    /// The same, of which it is not known whether it stops the packet.
+    pub(super) fn perhaps(mut self) -> Self {
+        self.severity = Severity::Unknown;
+        self
+    }
+
+    /// The same, to be known: it stops no packet of this size and kind.
+    pub(super) fn note(mut self) -> Self {
+        self.severity = Severity::Note;
+        self
+    }
+
+    pub(super) fn fix(mut self, command: impl Into<String>) -> Self {
+        self.fix.push(command.into());
+        self
+    }
+
+    pub(super) fn fixes(mut self, commands: Vec<String>) -> Self {
+        self.fix.extend(commands);
+        self
+    }
+
+    pub(super) fn advice(mut self, words: impl Into<String>) -> Self {
+        self.advice = Some(words.into());
+        self
+    }
+}

@@ -1,0 +1,211 @@
+//! What lets a packet through that somebody's rules drop, or that has no way.
+
+use std::net::IpAddr;
+
+use pontoon_model::Network;
+use pontoon_model::observed::snapshot::{Link, Namespace, Snapshot};
+use pontoon_model::option::GatewayMode;
+use pontoon_model::shell::quote;
+use pontoon_nft::ruleset::Table;
+use pontoon_nft::syntax::{Base, Family, Hook, protocol};
+
+use super::finding::{Code, Finding};
+use super::hooks::hook_name;
+use super::{Flow, Way};
+use crate::firewall::{DOCKER_USER, is_iptables, owner};
+use crate::walk::Reason;
+
+/// Where a packet was when it was dropped.
+pub(super) struct Scene<'a> {
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) at: usize,
+    pub(super) iif: Option<&'a Link>,
+    pub(super) oif: Option<&'a Link>,
+    pub(super) flow: Flow,
+    pub(super) way: Way,
+}
+
+/// The finding that a chain drops the packet.
+pub(super) fn dropped(
+    scene: &Scene<'_>,
+    table: &Table,
+    base: &Base,
+    reason: &Reason,
+    legacy: bool,
+) -> Finding {
+    let namespace = &scene.snapshot.namespaces[scene.at];
+    let chain = reason.chains.last().map_or("?", String::as_str);
+    let found = |sentence: String| Finding::new(Code::FirewallDrop, &namespace.name, sentence);
+    if is_ours(table) {
+        return ours(scene, reason, chain);
+    }
+    let whose = if legacy { "iptables-legacy".to_owned() } else { owner(table, chain).to_string() };
+    let sentence = format!(
+        "{whose} drops it at {}: table {}, chain {chain}: {}",
+        hook_name(base.hook),
+        table.table,
+        reason.text
+    );
+    let head = reason.chains.first().map_or("?", String::as_str);
+    let command = if legacy || is_iptables(table) {
+        iptables(scene, table, base.hook, head, legacy)
+    } else {
+        format!("nft insert rule {} {head} {} accept", table.table, nft_matches(scene, base.hook))
+    };
+    let shown = match legacy {
+        true => "nft does not list these rules; `iptables-legacy -S` does",
+        false => "a drop is final: no other table's accept lets the packet through",
+    };
+    let bridged = scene.iif.zip(scene.oif).filter(|(iif, oif)| iif.index == oif.index);
+    let finding = found(sentence).fix(namespace.command(&command));
+    match bridged {
+        None => finding.advice(shown),
+        Some((bridge, _)) => finding.advice(format!(
+            "frames on {} meet rules for IP because bridge-nf-call-iptables is 1; with 0 they do not, those of Docker either",
+            bridge.name
+        )),
+    }
+}
+
+/// Whether it is a table of Pontoon's, of any instance.
+fn is_ours(table: &Table) -> bool {
+    table.table.name.starts_with("pontoon")
+        && matches!(table.table.family, Family::Inet | Family::Bridge | Family::Netdev)
+}
+
+fn ours(scene: &Scene<'_>, reason: &Reason, chain: &str) -> Finding {
+    let namespace = &scene.snapshot.namespaces[scene.at];
+    let sentence =
+        format!("Pontoon's own rules drop it: table {}, chain {chain}: {}", reason.table, reason.text);
+    let found = Finding::new(Code::FirewallDrop, &namespace.name, sentence);
+    if let (true, Some(handle)) = (chain.starts_with("user-"), reason.handle) {
+        let command = format!("nft delete rule {} {chain} handle {handle}", reason.table);
+        return found.fix(namespace.command(&command)).advice("the rule is the administrator's own");
+    }
+    if reason.table.family == Family::Bridge {
+        return found.advice("the packet is not from an address that its port is allowed to send with");
+    }
+    if reason.table.family == Family::Netdev {
+        return found.advice("the interface was impaired: `pontoon impair NAME --clear`");
+    }
+    let target = scene.snapshot.owners(scene.flow.destination).next();
+    let name = target.map(|target| scene.snapshot.namespaces[target].name.as_str());
+    let network = network_of(scene.snapshot, scene.flow.destination);
+    match (name, network, chain.starts_with("enter_")) {
+        (Some(name), Some(network), true) if scene.iif.is_some_and(|link| is_bridge_of_ours(scene.snapshot, link)) => {
+            found.advice(format!(
+                "networks do not reach each other: connect both containers to one (`pontoon network connect {} …`), or \
+                 publish a port of {name}",
+                network.name
+            ))
+        }
+        (Some(name), _, true) if scene.flow.has_ports() => {
+            let port = scene.flow.destination_port.first;
+            let kind = if scene.flow.protocol == protocol::UDP { "/udp" } else { "" };
+            found.advice(format!(
+                "nothing of {name} is published that leads there: `pontoon publish {} {port}:{port}{kind}`, and then ask \
+                 for the host's address",
+                quote(name)
+            ))
+        }
+        _ => found.advice("that is what the network was made for: it is internal, keeps its containers apart, or protects them"),
+    }
+}
+
+fn is_bridge_of_ours(snapshot: &Snapshot, link: &Link) -> bool {
+    snapshot.networks.iter().any(|network| network.bridge_name.as_str() == link.name)
+}
+
+/// The network of ours whose subnet an address is in.
+pub(super) fn network_of(snapshot: &Snapshot, address: IpAddr) -> Option<&Network> {
+    snapshot.networks.iter().find(|network| network.pools().any(|pool| pool.subnet.contains(&address)))
+}
+
+/// The network of ours whose bridge a link is.
+pub(super) fn network_by_bridge<'a>(snapshot: &'a Snapshot, bridge: &str) -> Option<&'a Network> {
+    snapshot.networks.iter().find(|network| network.bridge_name.as_str() == bridge)
+}
+
+/// Whether a network's sources are to become the host's when they leave it.
+pub(super) fn is_masqueraded(network: &Network, address: IpAddr) -> bool {
+    let pool = network.pools().find(|pool| pool.subnet.contains(&address));
+    pool.is_some_and(|pool| {
+        matches!(network.gateway_mode(pool), GatewayMode::Nat | GatewayMode::NatUnprotected)
+            && network.is_way_out(pool)
+            && network.bridge.masquerade
+    })
+}
+
+/// The conditions of an nft rule that is for this packet and its like.
+fn nft_matches(scene: &Scene<'_>, hook: Hook) -> String {
+    let mut parts = Vec::new();
+    if let Some(link) = scene.iif {
+        parts.push(format!("iifname {}", quote(&link.name)));
+    }
+    if let Some(link) = scene.oif {
+        parts.push(format!("oifname {}", quote(&link.name)));
+    }
+    match (scene.way, hook) {
+        (Way::Back, _) => parts.push("ct state established,related".to_owned()),
+        (Way::There, Hook::Input | Hook::Output) => parts.extend(nft_port(scene.flow)),
+        _ => {}
+    }
+    parts.join(" ")
+}
+
+fn nft_port(flow: Flow) -> Option<String> {
+    match flow.protocol {
+        protocol::TCP => Some(format!("tcp dport {}", flow.destination_port.first)),
+        protocol::UDP => Some(format!("udp dport {}", flow.destination_port.first)),
+        protocol::ICMP => Some("icmp type echo-request".to_owned()),
+        protocol::ICMPV6 => Some("icmpv6 type echo-request".to_owned()),
+        _ => None,
+    }
+}
+
+fn iptables(scene: &Scene<'_>, table: &Table, hook: Hook, head: &str, legacy: bool) -> String {
+    let mut command = if table.table.family == Family::Ip6 { "ip6tables" } else { "iptables" }.to_owned();
+    if legacy {
+        command.push_str("-legacy");
+    }
+    if table.table.name != "filter" {
+        command.push_str(&format!(" -t {}", table.table.name));
+    }
+    let docker = hook == Hook::Forward && table.chain(DOCKER_USER).is_some();
+    command.push_str(&format!(" -I {}", if docker { DOCKER_USER } else { head }));
+    for (flag, link) in [("-i", scene.iif), ("-o", scene.oif)] {
+        if let Some(link) = link {
+            command.push_str(&format!(" {flag} {}", quote(&link.name)));
+        }
+    }
+    match (scene.way, hook, scene.flow.protocol) {
+        (Way::Back, ..) => command.push_str(" -m conntrack --ctstate ESTABLISHED,RELATED"),
+        (Way::There, Hook::Input | Hook::Output, protocol::TCP | protocol::UDP) => {
+            let name = if scene.flow.protocol == protocol::TCP { "tcp" } else { "udp" };
+            command.push_str(&format!(" -p {name} --dport {}", scene.flow.destination_port.first));
+        }
+        _ => {}
+    }
+    command + " -j ACCEPT"
+}
+
+/// What has the sources of a subnet become the host's as they leave by `link`.
+pub(super) fn masquerade(
+    snapshot: &Snapshot,
+    namespace: &Namespace,
+    source: IpAddr,
+    link: &str,
+) -> Vec<String> {
+    if network_of(snapshot, source).is_some_and(|network| is_masqueraded(network, source)) {
+        return vec![snapshot.restore.clone()];
+    }
+    let own = namespace.addresses.iter().map(|one| one.address);
+    let subnet = own.filter(|net| net.prefix_len() > 0).find(|net| net.contains(&source));
+    let subnet = subnet.map_or_else(|| source.to_string(), |net| net.trunc().to_string());
+    let family = if source.is_ipv4() { "ip" } else { "ip6" };
+    let commands = format!(
+        "nft 'add table {family} way_back; add chain {family} way_back out {{ type nat hook postrouting priority srcnat; }}; \
+         add rule {family} way_back out {family} saddr {subnet} oifname \"{link}\" masquerade'"
+    );
+    vec![namespace.command(&commands)]
+}

@@ -1,0 +1,392 @@
+//! The chains at a hook, of all tables, in the order of their priorities.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::IpNet;
+use pontoon_model::observed::snapshot::{Link, Namespace};
+use pontoon_nft::ruleset::{ListedChain, Table};
+use pontoon_nft::syntax::{Base, ChainKind, Family, Hook, IpVersion, Priority};
+
+use super::finding::{Code, Finding};
+use super::journey::Journey;
+use super::{Flow, Hop, Verdict, Way, fix};
+use crate::packet::{Address, Connection, Interface, Packet, Traced};
+use crate::truth::Truth;
+use crate::walk::{Fate, Reason, Translation, Walk, walk};
+
+/// A hook that a packet is at, and by which interfaces it came and goes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Point<'a> {
+    pub(super) hook: Hook,
+    /// Whether frames on a bridge are seen, and not packets of IP.
+    pub(super) bridge: bool,
+    pub(super) iif: Option<&'a Link>,
+    pub(super) oif: Option<&'a Link>,
+    /// Ethernet addresses, where a bridge sees the packet.
+    pub(super) ether: Option<([u8; 6], [u8; 6])>,
+    /// What the source becomes where it is masqueraded.
+    pub(super) masquerade: Option<IpAddr>,
+    /// What a route lookup says of the destination: `RTN_…`.
+    pub(super) destination_kind: u32,
+}
+
+/// A connection in one namespace.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Track {
+    pub(super) namespace: usize,
+    /// As its first packet came in.
+    pub(super) original: Flow,
+    /// As it went on.
+    pub(super) translated: Flow,
+    /// Whether it is decided what becomes of its source, and of its destination.
+    decided: (bool, bool),
+}
+
+impl Track {
+    pub(super) fn new(namespace: usize, flow: Flow) -> Self {
+        Self { namespace, original: flow, translated: flow, decided: (false, false) }
+    }
+
+    fn is_source_translated(&self) -> bool {
+        (self.original.source, self.original.source_port)
+            != (self.translated.source, self.translated.source_port)
+    }
+
+    fn is_destination_translated(&self) -> bool {
+        (self.original.destination, self.original.destination_port)
+            != (self.translated.destination, self.translated.destination_port)
+    }
+}
+
+/// A chain at the hook.
+struct Stop<'a> {
+    table: &'a Table,
+    chain: &'a ListedChain,
+    base: &'a Base,
+    legacy: bool,
+}
+
+impl Stop<'_> {
+    /// Translation has its own place at each hook, whatever priority its chains have among each other.
+    ///
+    /// Source: `nf_nat_ipv4_ops` in net/netfilter/nf_nat_proto.c.
+    fn turn(&self) -> (i32, i32) {
+        let turn = if self.base.kind == ChainKind::Nat {
+            translation_turn(self.base.hook)
+        } else {
+            self.base.priority
+        };
+        (turn, self.base.priority)
+    }
+
+    /// `inet pontoon, forward`
+    fn name(&self) -> String {
+        let legacy = if self.legacy { " (iptables-legacy)" } else { "" };
+        format!("{}{legacy}, {}", self.table.table, self.chain.chain.name)
+    }
+}
+
+fn translation_turn(hook: Hook) -> i32 {
+    if matches!(hook, Hook::Prerouting | Hook::Output) { Priority::DSTNAT } else { Priority::SRCNAT }
+}
+
+fn stops<'a>(namespace: &'a Namespace, point: &Point<'_>, v4: bool) -> Vec<Stop<'a>> {
+    let device = if point.hook == Hook::Ingress { point.iif } else { point.oif };
+    let sees = |table: &Table, base: &Base| match table.table.family {
+        Family::Inet => !point.bridge,
+        Family::Ip => v4 && !point.bridge,
+        Family::Ip6 => !v4 && !point.bridge,
+        Family::Bridge => point.bridge,
+        Family::Netdev => base.device.as_deref() == device.map(|link| link.name.as_str()),
+        Family::Arp => false,
+    };
+    let tables = namespace.ruleset.tables.iter().map(|table| (table, false));
+    let mut found: Vec<Stop<'a>> = tables
+        .chain(namespace.legacy.iter().map(|table| (table, true)))
+        .filter(|(table, _)| !table.dormant)
+        .flat_map(|(table, legacy)| table.chains.iter().map(move |chain| (table, chain, legacy)))
+        .filter_map(|(table, chain, legacy)| {
+            let base = chain.chain.base.as_ref()?;
+            (base.hook == point.hook && sees(table, base)).then_some(Stop { table, chain, base, legacy })
+        })
+        .collect();
+    found.sort_by_key(Stop::turn);
+    found
+}
+
+impl Journey<'_> {
+    /// Takes the packet through a hook of a namespace, which may translate it.
+    pub(super) fn hook(&mut self, at: usize, point: Point<'_>, flow: &mut Flow) {
+        let snapshot = self.snapshot;
+        let namespace = &snapshot.namespaces[at];
+        let stops = stops(namespace, &point, flow.destination.is_ipv4());
+        let before = *flow;
+        let turn = translation_turn(point.hook);
+        let answers = self.way == Way::Back && !point.bridge;
+        let (mut lines, mut worst, mut translated) = (Vec::new(), Verdict::Reachable, false);
+        let (mut deciding, mut quiet) = (None, true);
+        let mut bound = answers || self.is_decided(at, point.hook);
+        for stop in &stops {
+            if answers && !translated && stop.turn().0 >= turn {
+                self.translate_answer(at, point.hook, flow);
+                translated = true;
+            }
+            if stop.base.kind == ChainKind::Nat && bound {
+                continue;
+            }
+            let was = *flow;
+            let outcome = walk(&self.packet(at, &point, *flow), stop.table, &stop.chain.chain.name);
+            if outcome.marked {
+                self.mark = None;
+            }
+            quiet &= !outcome.accepts.iter().any(|reason| reason.handle.is_some());
+            let (verdict, line) = self.judge(at, &point, stop, &outcome, flow);
+            if verdict > worst || deciding.is_none() {
+                deciding = Some(line.clone());
+            }
+            bound |= was != *flow;
+            worst = worst.max(verdict);
+            lines.push(line);
+        }
+        if answers && !translated {
+            self.translate_answer(at, point.hook, flow);
+        }
+        if !point.bridge {
+            self.settle(at, point.hook, *flow);
+        }
+        if before != *flow {
+            deciding = Some(translation_text(before, *flow));
+        }
+        self.note_unread(at);
+        if let Some(text) = deciding {
+            let quiet = quiet && worst == Verdict::Reachable && before == *flow;
+            let family = if point.bridge { "bridge " } else { "" };
+            let text = format!("{family}{}: {text}", hook_name(point.hook));
+            let command = namespace
+                .command(&format!("nft list hooks {}", if point.bridge { "bridge" } else { "inet" }));
+            self.hops.push(Hop {
+                way: self.way,
+                place: namespace.name.clone(),
+                kind: "hook",
+                text,
+                command: Some(command),
+                verdict: worst,
+                quiet,
+                detail: lines,
+            });
+        }
+    }
+
+    /// What a chain does with the packet.
+    fn judge(
+        &mut self,
+        at: usize,
+        point: &Point<'_>,
+        stop: &Stop<'_>,
+        outcome: &Walk,
+        flow: &mut Flow,
+    ) -> (Verdict, String) {
+        let name = stop.name();
+        let text = |reason: &Reason| match reason.chains.as_slice() {
+            [_, further @ ..] if !further.is_empty() => {
+                format!("{name} → {}: {}", further.join(" → "), reason.text)
+            }
+            _ => format!("{name}: {}", reason.text),
+        };
+        match (outcome.fate, outcome.drops.first()) {
+            (Fate::Drops, Some(reason)) => {
+                let found =
+                    fix::dropped(&self.scene(at, point, *flow), stop.table, stop.base, reason, stop.legacy);
+                self.find(found);
+                return (Verdict::Unreachable, text(reason));
+            }
+            (Fate::MayDrop, Some(reason)) => {
+                let sentence = format!("whether {} lets it through is not known: {}", name, reason.text);
+                let place = self.snapshot.namespaces[at].name.clone();
+                self.find(Finding::new(Code::FirewallUnknown, &place, sentence).perhaps());
+                return (Verdict::Unknown, text(reason));
+            }
+            _ => {}
+        }
+        let Some((translation, reason)) = outcome.translations.first() else {
+            let last = outcome.accepts.first();
+            return (Verdict::Reachable, last.map_or_else(|| format!("{name}: passes"), text));
+        };
+        let same = outcome.translations.iter().all(|(other, _)| other == translation);
+        match self.translated(point, translation, *flow).filter(|_| same && !outcome.plain) {
+            Some(becomes) => {
+                *flow = becomes;
+                (Verdict::Reachable, text(reason))
+            }
+            None => {
+                let sentence = format!("what {name} makes of its addresses is not known: {}", reason.text);
+                let place = self.snapshot.namespaces[at].name.clone();
+                self.find(Finding::new(Code::FirewallUnknown, &place, sentence).perhaps());
+                (Verdict::Unknown, text(reason))
+            }
+        }
+    }
+
+    /// What a translation makes of a packet; `None` where that is not known.
+    fn translated(&self, point: &Point<'_>, translation: &Translation, flow: Flow) -> Option<Flow> {
+        let port = |port: &Option<u16>, before| port.map_or(before, super::journey::exactly);
+        Some(match translation {
+            Translation::Masquerade => Flow { source: point.masquerade?, ..flow },
+            Translation::Source(address, to) => {
+                Flow { source: *address, source_port: port(to, flow.source_port), ..flow }
+            }
+            Translation::Destination(address, to) => {
+                Flow { destination: *address, destination_port: port(to, flow.destination_port), ..flow }
+            }
+            Translation::Redirect(to) if point.hook == Hook::Output => {
+                let loopback = match flow.destination {
+                    IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+                    IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
+                };
+                Flow { destination: loopback, destination_port: port(to, flow.destination_port), ..flow }
+            }
+            Translation::Redirect(_) | Translation::Unclear => return None,
+        })
+    }
+
+    /// Whether the connection's source or destination was decided about at this hook before.
+    fn is_decided(&self, at: usize, hook: Hook) -> bool {
+        let Some(track) = self.track(at) else { return false };
+        match hook {
+            Hook::Prerouting | Hook::Output => track.decided.1,
+            _ => track.decided.0,
+        }
+    }
+
+    /// Notes what the connection became.
+    fn settle(&mut self, at: usize, hook: Hook, flow: Flow) {
+        if self.way == Way::Back || matches!(hook, Hook::Ingress | Hook::Egress) {
+            return;
+        }
+        if let Some(track) = self.tracks.iter_mut().rev().find(|track| track.namespace == at) {
+            track.translated = flow;
+            match hook {
+                Hook::Prerouting | Hook::Output => track.decided.1 = true,
+                Hook::Postrouting | Hook::Input => track.decided.0 = true,
+                _ => {}
+            }
+        }
+    }
+
+    /// The connection that a packet belongs to in a namespace.
+    pub(super) fn track(&self, at: usize) -> Option<&Track> {
+        self.tracks.iter().rev().find(|track| track.namespace == at)
+    }
+
+    /// An answer's addresses become again those of the connection's other end.
+    fn translate_answer(&self, at: usize, hook: Hook, flow: &mut Flow) {
+        let Some(track) = self.track(at) else { return };
+        let (came, asked) = (track.translated.reversed(), track.original.reversed());
+        match hook {
+            Hook::Prerouting | Hook::Output
+                if (flow.destination, flow.destination_port) == (came.destination, came.destination_port) =>
+            {
+                (flow.destination, flow.destination_port) = (asked.destination, asked.destination_port);
+            }
+            Hook::Postrouting | Hook::Input
+                if (flow.source, flow.source_port) == (came.source, came.source_port) =>
+            {
+                (flow.source, flow.source_port) = (asked.source, asked.source_port);
+            }
+            _ => {}
+        }
+    }
+
+    /// The packet as rules see it.
+    pub(super) fn packet(&self, at: usize, point: &Point<'_>, flow: Flow) -> Packet {
+        let named =
+            |link: Option<&Link>| link.map_or(Interface::None, |link| Interface::Named(link.name.clone()));
+        let number = |link: Option<&Link>| link.map(|link| link.index);
+        let answer = self.way == Way::Back;
+        let fresh = Track::new(at, flow);
+        let track = self.track(at).unwrap_or(&fresh);
+        let v4 = flow.destination.is_ipv4();
+        let icmp = match (v4, answer) {
+            (true, false) => 8,
+            (true, true) => 0,
+            (false, false) => 128,
+            (false, true) => 129,
+        };
+        let dnat = track.is_destination_translated();
+        Packet {
+            version: if v4 { IpVersion::V4 } else { IpVersion::V6 },
+            iif: named(point.iif),
+            oif: named(point.oif),
+            source: Address::In(IpNet::from(flow.source)),
+            destination: Address::In(IpNet::from(flow.destination)),
+            protocol: flow.protocol,
+            source_port: flow.source_port,
+            destination_port: flow.destination_port,
+            connection: match (answer, dnat) {
+                (true, _) => Connection::Answer,
+                (false, true) => Connection::NewPublished,
+                (false, false) => Connection::New,
+            },
+            traced: Some(Traced {
+                links: (number(point.iif), number(point.oif)),
+                destination_kind: point.destination_kind,
+                icmp,
+                ether: point.ether,
+                translated: (Truth::from(track.is_source_translated()), Truth::from(dnat)),
+                original: (track.original.source, track.original.destination),
+                original_ports: (track.original.source_port, track.original.destination_port),
+                mark: self.mark,
+            }),
+        }
+    }
+
+    fn scene<'b>(&'b self, at: usize, point: &Point<'b>, flow: Flow) -> fix::Scene<'b> {
+        fix::Scene { snapshot: self.snapshot, at, iif: point.iif, oif: point.oif, flow, way: self.way }
+    }
+
+    /// Says once what of a namespace's rules could not be read.
+    fn note_unread(&mut self, at: usize) {
+        let namespace = &self.snapshot.namespaces[at];
+        for what in &namespace.unread {
+            let sentence = format!("not read, and so not looked at: {what}");
+            self.find(Finding::new(Code::NotRead, &namespace.name, sentence).perhaps());
+        }
+    }
+}
+
+fn translation_text(before: Flow, after: Flow) -> String {
+    let end = |address: IpAddr, ports: crate::packet::Ports| match (
+        before.has_ports(),
+        ports.first == ports.last,
+    ) {
+        (true, true) if address.is_ipv6() => format!("[{address}]:{}", ports.first),
+        (true, true) => format!("{address}:{}", ports.first),
+        _ => address.to_string(),
+    };
+    let mut parts = Vec::new();
+    if (before.source, before.source_port) != (after.source, after.source_port) {
+        let (from, to) = (end(before.source, before.source_port), end(after.source, after.source_port));
+        parts.push(format!("its source {from} becomes {to}"));
+    }
+    if (before.destination, before.destination_port) != (after.destination, after.destination_port) {
+        let from = end(before.destination, before.destination_port);
+        parts.push(format!(
+            "its destination {from} becomes {}",
+            end(after.destination, after.destination_port)
+        ));
+    }
+    parts.join(", ")
+}
+
+/// nft's word for a hook.
+pub(super) fn hook_name(hook: Hook) -> &'static str {
+    match hook {
+        Hook::Prerouting => "prerouting",
+        Hook::Input => "input",
+        Hook::Forward => "forward",
+        Hook::Output => "output",
+        Hook::Postrouting => "postrouting",
+        Hook::Ingress => "ingress",
+        Hook::Egress => "egress",
+    }
+}

@@ -1,21 +1,30 @@
 //! Why a packet arrives or does not: who is meant by what was typed, in a picture of the host.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, ToSocketAddrs as _};
 
-use pontoon_explain::path::{self, From, Question};
+use pontoon_explain::path::{self, Question};
+
+pub use pontoon_explain::path::From;
 use pontoon_model::observed::snapshot::Snapshot;
 use pontoon_model::publish::Protocol;
 use pontoon_model::{ContainerRef, Diagnose};
 use pontoon_nft::syntax::protocol;
 
 pub use pontoon_explain::path::lookup::{Lesson, teach};
+pub use pontoon_explain::path::names::ask;
 pub use pontoon_explain::path::{Code, Explanation, Finding, Flow, Hop, Severity, Verdict, Way, explain};
 pub use pontoon_model::observed::snapshot::SnapshotError;
 
 use crate::report::{Reader, ReportError};
 
-/// Somebody beyond the default route, where nobody in particular is meant. Source: RFC 5737.
-pub const OUTSIDE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+/// Addresses that stand for somebody beyond the default route: nobody has them. Source: RFC 5737, RFC 3849.
+const OUTSIDE: [IpAddr; 5] = [
+    IpAddr::V4(Ipv4Addr::new(203, 0, 113, 1)),
+    IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1)),
+    IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
+    IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0xffff, 0, 0, 0, 0, 1)),
+    IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0xeeee, 0, 0, 0, 0, 1)),
+];
 
 /// Who sends, or gets, a packet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +37,8 @@ pub enum Who {
     Container(ContainerRef),
     /// Whoever has the address.
     Address(IpAddr),
+    /// A name that name servers may know.
+    Name(String),
 }
 
 /// What a packet carries.
@@ -82,15 +93,12 @@ pub fn question(
     to: &Who,
     carries: Carries,
 ) -> Result<Question, QuestionError> {
-    let wanted = match (from, to) {
-        (_, Who::Address(address)) | (Who::Address(address), _) => Some(address.is_ipv6()),
-        (Who::Outside, _) | (_, Who::Outside) => Some(false),
-        _ => None,
-    };
+    let wanted = version(snapshot, from, to)?;
     let sender = match from {
         Who::Host => From::Namespace(0, None),
-        Who::Outside => From::Outside(OUTSIDE),
+        Who::Outside => From::Outside(outside(snapshot, wanted)),
         Who::Container(reference) => From::Namespace(place(snapshot, reference)?, None),
+        Who::Name(name) => return Err(QuestionError::NotThere(name.clone())),
         Who::Address(address) => match snapshot.owners(*address).next() {
             Some(at) => From::Namespace(at, Some(*address)),
             None => From::Outside(*address),
@@ -101,8 +109,9 @@ pub fn question(
         From::Outside(_) => None,
     };
     let mut carries = carries;
-    let to = match to {
-        Who::Outside => OUTSIDE,
+    let address = match to {
+        Who::Outside => outside(snapshot, wanted),
+        Who::Name(name) => return Err(QuestionError::NotThere(name.clone())),
         Who::Address(address) => *address,
         Who::Host => host_address(snapshot, near, wanted)?,
         Who::Container(reference) => {
@@ -121,16 +130,48 @@ pub fn question(
         }
     };
     if let From::Outside(source) | From::Namespace(_, Some(source)) = sender
-        && source.is_ipv4() != to.is_ipv4()
+        && source.is_ipv4() != address.is_ipv4()
     {
-        return Err(QuestionError::Families(source, to));
+        return Err(QuestionError::Families(source, address));
     }
     let (protocol, port) = match carries {
-        Carries::Echo if to.is_ipv4() => (protocol::ICMP, None),
+        Carries::Echo if address.is_ipv4() => (protocol::ICMP, None),
         Carries::Echo => (protocol::ICMPV6, None),
         Carries::Port(protocol, port) => (protocol.number(), Some(port)),
     };
-    Ok(Question { from: sender, to, protocol, port })
+    Ok(Question { from: sender, to: address, outside: *to == Who::Outside, protocol, port })
+}
+
+/// Whether it is IPv6 that is asked about; `None` where both will do.
+fn version(snapshot: &Snapshot, from: &Who, to: &Who) -> Result<Option<bool>, QuestionError> {
+    Ok(match (from, to) {
+        (_, Who::Address(address)) | (Who::Address(address), _) => Some(address.is_ipv6()),
+        (Who::Outside, other) | (other, Who::Outside) => {
+            let at = match other {
+                Who::Container(reference) => place(snapshot, reference)?,
+                _ => 0,
+            };
+            // IPv4 where there is any.
+            Some(
+                path::address_of(snapshot, None, at, Some(false)).is_none()
+                    && path::address_of(snapshot, None, at, Some(true)).is_some(),
+            )
+        }
+        _ => None,
+    })
+}
+
+/// Somebody beyond the host's default route: one to whom no finer route leads, if there is.
+fn outside(snapshot: &Snapshot, v6: Option<bool>) -> IpAddr {
+    let host = &snapshot.namespaces[0];
+    let fits = |address: &&IpAddr| address.is_ipv6() == (v6 == Some(true));
+    let is_finer = |address: &IpAddr| {
+        let mut routes = host.routes.iter();
+        routes.any(|route| route.destination.prefix_len() > 8 && route.destination.contains(address))
+    };
+    let mut all = OUTSIDE.iter().filter(fits);
+    let first = all.clone().next().copied().unwrap_or(OUTSIDE[0]);
+    all.find(|address| !is_finer(address)).copied().unwrap_or(first)
 }
 
 /// The namespace that a reference means: by its name in the picture.
@@ -179,10 +220,24 @@ fn published(
             && address
             && (one.container..=one.container.saturating_add(one.count - 1)).contains(&port)
     };
-    let found = snapshot.namespaces[at].ports.iter().find(leads)?;
-    let host = found.host + (port - found.container);
+    let ports = &snapshot.namespaces[at].ports;
+    // The container's port is meant, or the host's that leads to it.
+    let is_host = |one: &&pontoon_model::Publication| {
+        one.protocol == protocol && (one.host..=one.host.saturating_add(one.count - 1)).contains(&port)
+    };
+    let (found, host) = match ports.iter().find(leads) {
+        Some(found) => (found, found.host + (port - found.container)),
+        None => (ports.iter().find(is_host)?, port),
+    };
     let address = found.address.filter(|address| !address.is_unspecified());
     Some((address, Carries::Port(protocol, host)))
+}
+
+/// What the host's own resolver says of a name: it asks its name servers, and so may take seconds.
+pub fn resolve(name: &str) -> Option<IpAddr> {
+    let mut found: Vec<IpAddr> = (name, 0).to_socket_addrs().ok()?.map(|address| address.ip()).collect();
+    found.sort_by_key(IpAddr::is_ipv6);
+    found.first().copied()
 }
 
 /// The address that a name stands for where it is no container's: an alias on one of our networks, or a line of

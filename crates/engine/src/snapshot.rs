@@ -11,20 +11,25 @@ use pontoon_kernel::nsid;
 use pontoon_kernel::socket::{Protocol, Socket};
 use pontoon_model::observed::snapshot::{Namespace, Snapshot, VERSION};
 use pontoon_model::op::{Netns, NetnsPlace};
+use pontoon_model::resolv_conf::ResolvConf;
 use pontoon_model::sandbox::{NetnsId, Sandbox, Status};
 use pontoon_model::{ContainerRef, Endpoint, Publication};
 
 use crate::report::{Reader, ReportError};
-use crate::{EngineError, resolve};
+use crate::{EngineError, observe, resolve};
 
 /// How many namespaces are read beside those that somebody named.
 const MOST: usize = 200;
+
+const RESOLV_CONF: &str = "/etc/resolv.conf";
 
 /// A namespace that can be read.
 struct Candidate {
     name: String,
     netns: Netns,
     opened: OpenNetns,
+    /// Files that may say whom its programs ask for names: the first that is there does.
+    resolvers: Vec<String>,
     ports: Vec<Publication>,
     endpoints: Vec<Endpoint>,
 }
@@ -59,7 +64,13 @@ pub fn take(
     }
     let namespaces = read.into_iter().map(|(_, namespace)| namespace).collect();
     Ok((
-        Snapshot { version: VERSION, namespaces, networks: reader.networks()?, restore: restore.to_owned() },
+        Snapshot {
+            version: VERSION,
+            namespaces,
+            networks: reader.networks()?,
+            upstream: observe::resolv_confs().1.unwrap_or_default().nameservers,
+            restore: restore.to_owned(),
+        },
         names,
     ))
 }
@@ -71,6 +82,7 @@ fn candidates(reader: &Reader) -> Result<Vec<Candidate>, ReportError> {
         name: "host".to_owned(),
         netns: Netns::Host,
         opened: host,
+        resolvers: vec![RESOLV_CONF.to_owned()],
         ports: Vec::new(),
         endpoints: Vec::new(),
     }];
@@ -115,8 +127,10 @@ fn container(
     opened: OpenNetns,
 ) -> Result<Candidate, ReportError> {
     let places = reader.of_container(sandbox)?;
+    let process = sandbox.process_id.map(|process| of_process(process.pid));
     Ok(Candidate {
         name: sandbox.known_as(),
+        resolvers: process.into_iter().chain(resolvers(&place)).collect(),
         netns: Netns::Other { place, id: opened.id() },
         opened,
         ports: sandbox.ports.clone(),
@@ -125,8 +139,23 @@ fn container(
 }
 
 fn stranger(name: String, place: NetnsPlace, opened: OpenNetns) -> Candidate {
+    let resolvers = resolvers(&place);
     let netns = Netns::Other { place, id: opened.id() };
-    Candidate { name, netns, opened, ports: Vec::new(), endpoints: Vec::new() }
+    Candidate { name, netns, opened, resolvers, ports: Vec::new(), endpoints: Vec::new() }
+}
+
+/// What says whom programs in a namespace ask: `ip netns exec` gives them a file of their own, or the host's.
+fn resolvers(place: &NetnsPlace) -> Vec<String> {
+    match place {
+        NetnsPlace::Named(name) => vec![format!("/etc/netns/{name}/resolv.conf"), RESOLV_CONF.to_owned()],
+        NetnsPlace::Pid(pid) => vec![of_process(*pid)],
+        NetnsPlace::Path(_) => Vec::new(),
+    }
+}
+
+/// A process's own `/etc/resolv.conf`.
+fn of_process(pid: u32) -> String {
+    format!("/proc/{pid}/root{RESOLV_CONF}")
 }
 
 /// The candidate that a reference means; one more where nobody knew of it.
@@ -179,6 +208,11 @@ fn namespace(candidates: &[Candidate], at: usize) -> Result<Namespace, EngineErr
         )
     });
     let mut namespace = read.map_err(Refusal::from)??;
+    let mut files = candidate.resolvers.iter();
+    if let Some((file, text)) = files.find_map(|file| Some((file, std::fs::read_to_string(file).ok()?))) {
+        namespace.name_servers = ResolvConf::parse(&text).nameservers;
+        namespace.resolver = Some(file.clone());
+    }
     namespace.ports.clone_from(&candidate.ports);
     namespace.endpoints.clone_from(&candidate.endpoints);
     Ok(namespace)

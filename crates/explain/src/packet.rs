@@ -44,6 +44,10 @@ pub enum Connection {
     NewPublished,
     /// An answer in a connection that was let through.
     Answer,
+    /// An answer to nothing that was seen.
+    Invalid,
+    /// One that a rule keeps connection tracking off.
+    Untracked,
 }
 
 impl Connection {
@@ -52,6 +56,9 @@ impl Connection {
         let value = match self {
             Self::New | Self::NewPublished => Value::NEW,
             Self::Answer => Value::ESTABLISHED,
+            Self::Invalid => Value::INVALID,
+            // Source: `NF_CT_STATE_UNTRACKED_BIT` in nf_conntrack_common.h.
+            Self::Untracked => Value::CtState(1 << 6),
         };
         match value {
             Value::CtState(bit) => bit,

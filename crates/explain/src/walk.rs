@@ -57,6 +57,8 @@ pub struct Walk {
     pub accepts: Vec<Reason>,
     /// Whether it may have got a mark.
     pub marked: bool,
+    /// Whether a rule that it met keeps connection tracking off it.
+    pub untracked: bool,
 }
 
 /// What a rule makes of a packet's addresses.
@@ -91,6 +93,7 @@ pub fn walk(packet: &Packet, table: &Table, chain: &str) -> Walk {
             plain: false,
             passed: Vec::new(),
             marked: false,
+            untracked: false,
         };
         walker.base(chain);
         walker
@@ -106,8 +109,8 @@ pub fn walk(packet: &Packet, table: &Table, chain: &str) -> Walk {
         // Nothing is unknown any more, so there is one end.
         _ => run(Truth::False).drops.into_iter().next(),
     };
-    let Walker { drops, translations, plain, passed: accepts, marked, .. } = all;
-    Walk { fate, otherwise, drops, translations, plain, accepts, marked }
+    let Walker { drops, translations, plain, passed: accepts, marked, untracked, .. } = all;
+    Walk { fate, otherwise, drops, translations, plain, accepts, marked, untracked }
 }
 
 /// Who is left after a chain or rule.
@@ -135,6 +138,7 @@ struct Walker<'a> {
     /// What lets it through; noted of packets that are followed alone.
     passed: Vec<Reason>,
     marked: bool,
+    untracked: bool,
 }
 
 impl Walker<'_> {
@@ -200,6 +204,7 @@ impl Walker<'_> {
         for statement in &listed.rule.statements {
             let (condition, verdicts) = self.statement(statement);
             self.marked |= marks(self.packet, statement);
+            self.untracked |= is_notrack(statement);
             here = here.and(self.settle(condition));
             if here == Truth::False {
                 return Left { next: true, returned: false };
@@ -392,6 +397,15 @@ fn marks(packet: &Packet, statement: &Statement) -> bool {
     match statement {
         Statement::SetMark { target, .. } => *target == MarkTarget::Meta,
         Statement::Unknown { name, bytes } => effect(packet, name, bytes) == Effect::Mark,
+        _ => false,
+    }
+}
+
+/// Whether a statement keeps connection tracking off the packet.
+fn is_notrack(statement: &Statement) -> bool {
+    match statement {
+        Statement::Notrack => true,
+        Statement::Unknown { name, .. } => name == "notrack",
         _ => false,
     }
 }

@@ -36,8 +36,10 @@ pub(crate) fn target(text: &str) -> Result<Target, String> {
     }
     let Some((name, port)) = text.rsplit_once(':') else { return who(text).map(echo) };
     let who = who(name)?;
-    if port == "icmp" || port == "/icmp" {
-        return Ok(echo(who));
+    match port.rsplit_once('/').map_or(("", port), |split| split) {
+        ("", "icmp") => return Ok(echo(who)),
+        (_, "icmp") => return Err(format!("a ping has no port: `{name}`, or `{name}:icmp`")),
+        _ => {}
     }
     let (number, protocol) = match port.split_once('/') {
         Some((number, protocol)) => {
@@ -73,7 +75,7 @@ mod tests {
         ] {
             assert_eq!(target(text), Ok(Target { who, carries }), "{text}");
         }
-        for text in ["web:0", "web:x", "web:80/tpc", "", "a b"] {
+        for text in ["web:0", "web:x", "web:80/tpc", "web:80/icmp", "", "a b"] {
             assert!(target(text).is_err(), "{text}");
         }
     }

@@ -16,7 +16,9 @@ const DIM: Style = Style::new().dimmed();
 /// All of it: the verdict first, what is to be done last.
 pub(crate) fn ladder(explained: &Explanation, from: &str, to: &str, verbose: bool) -> String {
     let mut text = headline(explained, from, to);
-    for (way, name) in [(Way::There, "there"), (Way::Back, "and back")] {
+    let lost = explained.hops.iter().any(|hop| hop.way == Way::There && hop.verdict == Verdict::Unreachable);
+    let back = if lost { "and back, if it arrived" } else { "and back" };
+    for (way, name) in [(Way::There, "there"), (Way::Back, back)] {
         let hops: Vec<&Hop> =
             explained.hops.iter().filter(|hop| hop.way == way && (verbose || !hop.quiet)).collect();
         if hops.is_empty() {

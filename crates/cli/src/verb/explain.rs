@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use pontoon_engine::explain::{self, Explanation, Verdict, Who};
+use pontoon_engine::explain::{self, Carries, Explanation, From, Verdict, Who};
 use pontoon_engine::snapshot;
 use pontoon_model::ContainerRef;
 use pontoon_model::observed::snapshot::Snapshot;
@@ -25,7 +25,9 @@ use crate::show::ladder::ladder;
 ///
 /// Follows one packet and its answer over the host as it is: routes, neighbours, bridges, everybody's rules, sockets.
 /// Nothing is sent, and nothing is changed. Each hop comes with the command that shows the same; -v adds the routes that
-/// lost. The exit code is 0 if the packet arrives and is answered, 1 if not, 2 if that cannot be told.
+/// lost. A TO that is no container's name is a name to look up: whom FROM asks for names, and whether they answer, comes
+/// first. Each finding has a code with a page of its own: docs/reference/codes.md. The exit code is 0 if the packet
+/// arrives and is answered, 1 if not, 2 if that cannot be told.
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
     /// Who sends: a container as in `network connect`, an address, `host`, `outside`
@@ -45,6 +47,9 @@ pub(crate) struct Explain {
     format: Format,
 }
 
+/// The exit code where it cannot be told whether a packet arrives.
+const UNKNOWN: u8 = 2;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
     /// A ladder of hops
@@ -61,33 +66,59 @@ pub(crate) struct Scene {
 
 impl Explain {
     pub(crate) fn run(self, global: &Global) -> Result<ExitCode, Failure> {
-        let Scene { snapshot, ends } = scene(global, self.file.as_ref(), &[&self.from, &self.to.who])?;
+        // A failure says nothing of the packet.
+        self.explain(global).map_err(|failure| failure.with_code(UNKNOWN))
+    }
+
+    fn explain(self, global: &Global) -> Result<ExitCode, Failure> {
+        let Scene { snapshot, mut ends } = scene(global, self.file.as_ref(), &[&self.from, &self.to.who])?;
         if let Some(path) = &self.save {
             let written = fs::write(path, snapshot.to_json());
             written.map_err(|error| Failure::io(format!("could not write {}", path.display()), &error))?;
         }
+        if let Who::Name(text) = ends[1].clone() {
+            let at = explain::question(&snapshot, &ends[0], &Who::Outside, Carries::Echo)?;
+            if let From::Namespace(at, _) = at.from
+                && let Some(asked) = explain::ask(&snapshot, at)
+            {
+                output::note(&format!("{} asks {} for {text}\n", name(&self.from), asked.packet.destination));
+                if asked.verdict == Verdict::Unreachable {
+                    return self.show(global, &asked, &format!("the name server for {text}"));
+                }
+            }
+            let address = explain::resolve(&text).ok_or_else(|| no_such_name(&text))?;
+            output::note(&format!("{text} is {address}, by the host's name servers\n"));
+            ends[1] = Who::Address(address);
+        }
         let question = explain::question(&snapshot, &ends[0], &ends[1], self.to.carries)?;
         let explained = explain::explain(&snapshot, &question);
+        self.show(global, &explained, &name(&self.to.who))
+    }
+
+    fn show(&self, global: &Global, explained: &Explanation, to: &str) -> Result<ExitCode, Failure> {
         match self.format {
-            Format::Text => {
-                let (from, to) = (name(&self.from), name(&self.to.who));
-                output::coloured(&ladder(&explained, &from, &to, global.verbose))?;
-            }
+            Format::Text => output::coloured(&ladder(explained, &name(&self.from), to, global.verbose))?,
             Format::Json => {
                 let text =
-                    serde_json::to_string_pretty(&explained).expect("names, numbers and texts are JSON");
+                    serde_json::to_string_pretty(explained).expect("names, numbers and texts are JSON");
                 output::line(text)?;
             }
         }
-        Ok(code(&explained))
+        Ok(code(explained))
     }
+}
+
+fn no_such_name(name: &str) -> Failure {
+    let hint = "`pontoon ps -a` shows yours; others are pid:N, netns:NAME, docker:NAME or podman:NAME";
+    Failure::new(format!("`{name}` is no container, and no name server of the host's knows it"))
+        .with_hint(hint)
 }
 
 fn code(explained: &Explanation) -> ExitCode {
     ExitCode::from(match explained.verdict {
         Verdict::Reachable => 0,
         Verdict::Unreachable => 1,
-        Verdict::Unknown => 2,
+        Verdict::Unknown => UNKNOWN,
     })
 }
 
@@ -97,6 +128,7 @@ fn name(who: &Who) -> String {
         Who::Outside => "outside".to_owned(),
         Who::Container(reference) => reference.to_string(),
         Who::Address(address) => address.to_string(),
+        Who::Name(name) => name.clone(),
     }
 }
 
@@ -110,13 +142,16 @@ pub(crate) fn scene(global: &Global, file: Option<&PathBuf>, whos: &[&Who]) -> R
     }
     let reader = global.reader()?;
     let mut ends: Vec<Who> = whos.iter().map(|who| (*who).clone()).collect();
-    for end in &mut ends {
-        if let Who::Container(ContainerRef::Ours(name)) = &*end
-            && reader.container(name).is_err()
-            && let Some((address, source)) = explain::named(&reader, name)?
-        {
+    for (place, end) in ends.iter_mut().enumerate() {
+        let Who::Container(ContainerRef::Ours(name)) = &*end else { continue };
+        if reader.container(name).is_ok() {
+            continue;
+        }
+        if let Some((address, source)) = explain::named(&reader, name)? {
             output::note(&format!("{name} is {address}: {source}\n"));
             *end = Who::Address(address);
+        } else if place > 0 {
+            *end = Who::Name(name.clone());
         }
     }
     let references: Vec<ContainerRef> = ends

@@ -20,7 +20,7 @@ use pontoon_netlink::socket_diag::InetSocket;
 use pontoon_netlink::{Family, Prefix};
 use pontoon_nft::ruleset::{Ruleset, Table};
 
-use crate::{EngineError, firewall, observe};
+use crate::{EngineError, firewall};
 
 /// Settings that decide where packets go, below `/proc/sys`.
 const SETTINGS: [&str; 10] = [
@@ -53,8 +53,6 @@ pub(super) fn namespace(socket: &mut Socket, known: &Known<'_>) -> Result<seen::
         rule::list(socket, &DumpRules::default())?.into_iter().map(policy).collect();
     rules.sort_by_key(|rule| (!rule.v4, rule.priority));
     let sockets = port::listeners(&mut Socket::open(Part::SockDiag)?)?;
-    let resolv = known.netns == &Netns::Host;
-    let (conf, _) = if resolv { observe::resolv_confs() } else { Default::default() };
     Ok(seen::Namespace {
         name: known.name.to_owned(),
         netns: known.netns.clone(),
@@ -76,7 +74,8 @@ pub(super) fn namespace(socket: &mut Socket, known: &Known<'_>) -> Result<seen::
         unread,
         sysctls: settings(),
         sockets: sockets.into_iter().map(|(protocol, socket)| listener(protocol, &socket)).collect(),
-        name_servers: conf.nameservers,
+        name_servers: Vec::new(),
+        resolver: None,
         ports: Vec::new(),
         endpoints: Vec::new(),
     })

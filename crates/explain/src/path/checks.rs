@@ -135,8 +135,7 @@ impl Journey<'_> {
     }
 
     fn check_localnet(&mut self, namespace: &Namespace, link: &Link, address: IpAddr, how: &str) {
-        let all = namespace.setting("net/ipv4/conf/all/route_localnet") == Some(1);
-        if address.is_ipv4() && (all || link.route_localnet) {
+        if address.is_ipv4() && is_localnet(namespace, link) {
             return;
         }
         let place = &namespace.name;
@@ -292,4 +291,9 @@ impl Journey<'_> {
                       TCP's segments (`tcp option maxseg size set rt mtu`)";
         self.find(Finding::new(Code::MtuSmaller, &namespace.name, sentence).note().advice(advice));
     }
+}
+
+/// Whether packets with loopback addresses may pass an interface.
+pub(super) fn is_localnet(namespace: &Namespace, link: &Link) -> bool {
+    link.route_localnet || namespace.setting("net/ipv4/conf/all/route_localnet") == Some(1)
 }

@@ -37,6 +37,7 @@ pub enum Code {
     PortsIsolated,
     ReplyAstray,
     ReplyUnmatched,
+    ResolverOnLoopback,
     RouteElsewhere,
     RouteRefuses,
     RouteUnknown,
@@ -47,7 +48,7 @@ pub enum Code {
 
 impl Code {
     /// All of them.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 36] = [
         Self::AddressMissing,
         Self::AddressTwice,
         Self::BridgeWithoutAddress,
@@ -77,6 +78,7 @@ impl Code {
         Self::PortsIsolated,
         Self::ReplyAstray,
         Self::ReplyUnmatched,
+        Self::ResolverOnLoopback,
         Self::RouteElsewhere,
         Self::RouteRefuses,
         Self::RouteUnknown,
@@ -117,6 +119,7 @@ impl Code {
             Self::PortsIsolated => "ports-isolated",
             Self::ReplyAstray => "reply-astray",
             Self::ReplyUnmatched => "reply-unmatched",
+            Self::ResolverOnLoopback => "resolver-on-loopback",
             Self::RouteElsewhere => "route-elsewhere",
             Self::RouteRefuses => "route-refuses",
             Self::RouteUnknown => "route-unknown",

@@ -40,8 +40,10 @@ pub(super) fn dropped(
         return ours(scene, reason, chain);
     }
     let whose = if legacy { "iptables-legacy".to_owned() } else { owner(table, chain).to_string() };
+    let handle = reason.handle.filter(|_| !legacy);
+    let handle = handle.map_or_else(String::new, |handle| format!(", handle {handle}"));
     let sentence = format!(
-        "{whose} drops it at {}: table {}, chain {chain}: {}",
+        "{whose} drops it at {}: table {}, chain {chain}{handle}: {}",
         hook_name(base.hook),
         table.table,
         reason.text
@@ -75,8 +77,11 @@ fn is_ours(table: &Table) -> bool {
 
 fn ours(scene: &Scene<'_>, reason: &Reason, chain: &str) -> Finding {
     let namespace = &scene.snapshot.namespaces[scene.at];
-    let sentence =
-        format!("Pontoon's own rules drop it: table {}, chain {chain}: {}", reason.table, reason.text);
+    let handle = reason.handle.map_or_else(String::new, |handle| format!(", handle {handle}"));
+    let sentence = format!(
+        "Pontoon's own rules drop it: table {}, chain {chain}{handle}: {}",
+        reason.table, reason.text
+    );
     let found = Finding::new(Code::FirewallDrop, &namespace.name, sentence);
     if let (true, Some(handle)) = (chain.starts_with("user-"), reason.handle) {
         let command = format!("nft delete rule {} {chain} handle {handle}", reason.table);

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::IpNet;
 use pontoon_model::observed::snapshot::{Link, Namespace};
 use pontoon_nft::ruleset::{ListedChain, Table};
-use pontoon_nft::syntax::{Base, ChainKind, Family, Hook, IpVersion, Priority};
+use pontoon_nft::syntax::{Base, ChainKind, Family, Hook, IpVersion, Priority, protocol};
 
 use super::finding::{Code, Finding};
 use super::journey::Journey;
@@ -40,11 +40,13 @@ pub(super) struct Track {
     pub(super) translated: Flow,
     /// Whether it is decided what becomes of its source, and of its destination.
     decided: (bool, bool),
+    /// Whether a rule kept tracking off its packets.
+    pub(super) untracked: bool,
 }
 
 impl Track {
     pub(super) fn new(namespace: usize, flow: Flow) -> Self {
-        Self { namespace, original: flow, translated: flow, decided: (false, false) }
+        Self { namespace, original: flow, translated: flow, decided: (false, false), untracked: false }
     }
 
     fn is_source_translated(&self) -> bool {
@@ -77,6 +79,33 @@ impl Stop<'_> {
             self.base.priority
         };
         (turn, self.base.priority)
+    }
+
+    /// Whether connections are followed only after it.
+    ///
+    /// Source: `NF_IP_PRI_CONNTRACK` in netfilter_ipv4.h; to a rule, what is not followed yet is invalid, see
+    /// `nft_ct_get_eval()` in net/netfilter/nft_ct.c.
+    fn is_before_tracking(&self) -> bool {
+        const CONNTRACK: i32 = -200;
+        matches!(self.base.hook, Hook::Prerouting | Hook::Output | Hook::Ingress) && self.turn().0 < CONNTRACK
+    }
+
+    /// The command that lists the chain that decided.
+    fn command(&self, outcome: &Walk) -> String {
+        let reasons = [
+            outcome.drops.first(),
+            outcome.translations.first().map(|(_, reason)| reason),
+            outcome.accepts.first(),
+        ];
+        let reason = reasons.into_iter().flatten().next();
+        let chain = reason.and_then(|reason| reason.chains.last()).unwrap_or(&self.chain.chain.name);
+        match self.legacy {
+            true => {
+                let program = if self.table.table.family == Family::Ip6 { "ip6tables" } else { "iptables" };
+                format!("{program}-legacy -t {} -S {chain}", self.table.table.name)
+            }
+            false => format!("nft -a list chain {} {chain}", self.table.table),
+        }
     }
 
     /// `inet pontoon, forward`
@@ -122,29 +151,45 @@ impl Journey<'_> {
         let stops = stops(namespace, &point, flow.destination.is_ipv4());
         let before = *flow;
         let turn = translation_turn(point.hook);
-        let answers = self.way == Way::Back && !point.bridge;
+        let answers = self.way == Way::Back && !point.bridge && self.track(at).is_some();
         let (mut lines, mut worst, mut translated) = (Vec::new(), Verdict::Reachable, false);
         let (mut deciding, mut quiet) = (None, true);
         let mut bound = answers || self.is_decided(at, point.hook);
+        let mut shown = None;
         for stop in &stops {
             if answers && !translated && stop.turn().0 >= turn {
                 self.translate_answer(at, point.hook, flow);
                 translated = true;
             }
-            if stop.base.kind == ChainKind::Nat && bound {
+            let mut packet = self.packet(at, &point, *flow);
+            if stop.is_before_tracking() {
+                packet.connection = Connection::Invalid;
+            }
+            let follows = !matches!(packet.connection, Connection::Invalid | Connection::Untracked);
+            if stop.base.kind == ChainKind::Nat && (bound || !follows) {
                 continue;
             }
             let was = *flow;
-            let outcome = walk(&self.packet(at, &point, *flow), stop.table, &stop.chain.chain.name);
+            let outcome = walk(&packet, stop.table, &stop.chain.chain.name);
+            if outcome.untracked
+                && let Some(current) = self.current
+            {
+                self.tracks[current].untracked = true;
+            }
             if outcome.marked {
                 self.mark = None;
             }
             quiet &= !outcome.accepts.iter().any(|reason| reason.handle.is_some());
             let (verdict, line) = self.judge(at, &point, stop, &outcome, flow);
-            if verdict > worst || deciding.is_none() {
+            if verdict > worst || deciding.is_none() || was != *flow && worst == Verdict::Reachable {
                 deciding = Some(line.clone());
+                shown = Some(stop.command(&outcome));
             }
-            bound |= was != *flow;
+            if was != *flow {
+                bound = true;
+                // Later chains at this hook see what became of it.
+                self.settle(at, point.hook, *flow);
+            }
             worst = worst.max(verdict);
             lines.push(line);
         }
@@ -154,6 +199,9 @@ impl Journey<'_> {
         if !point.bridge {
             self.settle(at, point.hook, *flow);
         }
+        if before != *flow && answers {
+            shown = None;
+        }
         if before != *flow {
             deciding = Some(translation_text(before, *flow));
         }
@@ -162,8 +210,8 @@ impl Journey<'_> {
             let quiet = quiet && worst == Verdict::Reachable && before == *flow;
             let family = if point.bridge { "bridge " } else { "" };
             let text = format!("{family}{}: {text}", hook_name(point.hook));
-            let command = namespace
-                .command(&format!("nft list hooks {}", if point.bridge { "bridge" } else { "inet" }));
+            let command =
+                shown.map_or_else(|| namespace.command("conntrack -L"), |words| namespace.command(&words));
             self.hops.push(Hop {
                 way: self.way,
                 place: namespace.name.clone(),
@@ -187,11 +235,15 @@ impl Journey<'_> {
         flow: &mut Flow,
     ) -> (Verdict, String) {
         let name = stop.name();
-        let text = |reason: &Reason| match reason.chains.as_slice() {
-            [_, further @ ..] if !further.is_empty() => {
-                format!("{name} → {}: {}", further.join(" → "), reason.text)
+        let text = |reason: &Reason| {
+            let handle = reason.handle.filter(|_| !stop.legacy).map(|handle| format!(" # handle {handle}"));
+            let handle = handle.unwrap_or_default();
+            match reason.chains.as_slice() {
+                [_, further @ ..] if !further.is_empty() => {
+                    format!("{name} → {}: {}{handle}", further.join(" → "), reason.text)
+                }
+                _ => format!("{name}: {}{handle}", reason.text),
             }
-            _ => format!("{name}: {}", reason.text),
         };
         match (outcome.fate, outcome.drops.first()) {
             (Fate::Drops, Some(reason)) => {
@@ -263,7 +315,8 @@ impl Journey<'_> {
         if self.way == Way::Back || matches!(hook, Hook::Ingress | Hook::Egress) {
             return;
         }
-        if let Some(track) = self.tracks.iter_mut().rev().find(|track| track.namespace == at) {
+        if let Some(track) = self.current.map(|at| &mut self.tracks[at]).filter(|track| track.namespace == at)
+        {
             track.translated = flow;
             match hook {
                 Hook::Prerouting | Hook::Output => track.decided.1 = true,
@@ -275,7 +328,7 @@ impl Journey<'_> {
 
     /// The connection that a packet belongs to in a namespace.
     pub(super) fn track(&self, at: usize) -> Option<&Track> {
-        self.tracks.iter().rev().find(|track| track.namespace == at)
+        self.current.map(|at| &self.tracks[at]).filter(|track| track.namespace == at)
     }
 
     /// An answer's addresses become again those of the connection's other end.
@@ -322,11 +375,7 @@ impl Journey<'_> {
             protocol: flow.protocol,
             source_port: flow.source_port,
             destination_port: flow.destination_port,
-            connection: match (answer, dnat) {
-                (true, _) => Connection::Answer,
-                (false, true) => Connection::NewPublished,
-                (false, false) => Connection::New,
-            },
+            connection: self.connection(at, point, flow),
             traced: Some(Traced {
                 links: (number(point.iif), number(point.oif)),
                 destination_kind: point.destination_kind,
@@ -337,6 +386,22 @@ impl Journey<'_> {
                 original_ports: (track.original.source_port, track.original.destination_port),
                 mark: self.mark,
             }),
+        }
+    }
+
+    /// What the namespace's connection tracking says of the packet.
+    ///
+    /// Source: an answer of TCP or ICMP to nothing is invalid, one of UDP begins a connection:
+    /// net/netfilter/nf_conntrack_proto_tcp.c, …_icmp.c, …_udp.c.
+    fn connection(&self, at: usize, point: &Point<'_>, flow: Flow) -> Connection {
+        let track = self.track(at);
+        match self.way {
+            _ if track.is_some_and(|track| track.untracked) => Connection::Untracked,
+            Way::Back if track.is_some() || point.bridge => Connection::Answer,
+            Way::Back if flow.protocol == protocol::UDP => Connection::New,
+            Way::Back => Connection::Invalid,
+            Way::There if track.is_some_and(Track::is_destination_translated) => Connection::NewPublished,
+            Way::There => Connection::New,
         }
     }
 

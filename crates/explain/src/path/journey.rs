@@ -14,7 +14,7 @@ use super::{Explanation, Flow, From, Hop, Question, Verdict, Way, fix};
 use crate::packet::Ports;
 
 /// More namespaces than any way has, each way: it goes round in a circle.
-const MOST_STEPS: u32 = 24;
+const MOST_STEPS: usize = 24;
 
 /// `RTN_UNICAST` and `RTN_LOCAL` of rtnetlink.h.
 pub(super) const UNICAST: u32 = 1;
@@ -64,13 +64,18 @@ pub(super) struct Journey<'a> {
     pub(super) hops: Vec<Hop>,
     pub(super) findings: Vec<Finding>,
     pub(super) tracks: Vec<Track>,
+    /// Which of them the packet belongs to where it is; none before it is followed, or where it is nobody's answer.
+    pub(super) current: Option<usize>,
     pub(super) mark: Option<u32>,
     unmasked: Option<Unmasked>,
     /// The namespace that asks, and the interface by which a packet from outside comes in.
     pub(super) origin: (Option<usize>, Option<At>),
     /// How large the packets are that the first interface lets through, each way.
     pub(super) mtu: Option<u32>,
-    steps: u32,
+    /// Whether its destination stands for all that is beyond the host's default route.
+    pub(super) outside: bool,
+    /// Where it was, and how it was then.
+    seen: Vec<(At, Flow)>,
 }
 
 /// Takes a packet through the snapshot, there and back.
@@ -81,11 +86,13 @@ pub fn explain(snapshot: &Snapshot, question: &Question) -> Explanation {
         hops: Vec::new(),
         findings: Vec::new(),
         tracks: Vec::new(),
+        current: None,
         mark: Some(0),
         unmasked: None,
         origin: (None, None),
         mtu: None,
-        steps: 0,
+        outside: question.outside,
+        seen: Vec::new(),
     };
     let (sent, end) = journey.set_out(question);
     journey.come_back(sent, end);
@@ -181,7 +188,8 @@ impl Journey<'_> {
 
     fn turn(&mut self) {
         self.way = Way::Back;
-        self.steps = 0;
+        self.seen.clear();
+        self.current = None;
         self.mark = Some(0);
         self.mtu = None;
     }
@@ -192,8 +200,18 @@ impl Journey<'_> {
         let same = (answer.source, answer.source_port, answer.destination)
             == (expected.source, expected.source_port, expected.destination);
         if same {
-            let text = format!("the answer arrives from {}", answer.source);
-            return self.hop(at, "socket", text, None, Verdict::Reachable);
+            let (kind, text) = match self.origin.1 {
+                None => ("socket", format!("the answer arrives from {}", answer.source)),
+                Some((_, link)) => (
+                    "link",
+                    format!(
+                        "the answer leaves by {} from {}",
+                        self.snapshot.namespaces[at].link_name(link),
+                        answer.source
+                    ),
+                ),
+            };
+            return self.hop(at, kind, text, None, Verdict::Reachable);
         }
         let place = self.snapshot.namespaces[at].name.clone();
         let sentence = format!(
@@ -246,7 +264,7 @@ impl Journey<'_> {
 
     /// A packet that comes in by an interface.
     pub(super) fn receive(&mut self, at: At, mut flow: Flow) -> End {
-        if !self.step(at.0, flow) {
+        if !self.step(at, flow) {
             return End::Stuck;
         }
         let snapshot = self.snapshot;
@@ -335,7 +353,7 @@ impl Journey<'_> {
             let sentence = format!("whether {} is for this packet is not known", lookup::rule_shown(rule));
             self.find(Finding::new(Code::RouteUnknown, &namespace.name, sentence).perhaps());
         }
-        let (text, verdict, next) = self.decide(at, flow, &found);
+        let (text, verdict, next) = self.decide(at, flow, &found, iif);
         self.hops.push(Hop {
             way: self.way,
             place: namespace.name.clone(),
@@ -349,7 +367,13 @@ impl Journey<'_> {
         next
     }
 
-    fn decide(&mut self, at: usize, flow: Flow, found: &Lookup<'_>) -> (String, Verdict, Option<Next>) {
+    fn decide(
+        &mut self,
+        at: usize,
+        flow: Flow,
+        found: &Lookup<'_>,
+        iif: Option<&Link>,
+    ) -> (String, Verdict, Option<Next>) {
         let snapshot = self.snapshot;
         let namespace = &snapshot.namespaces[at];
         let to = flow.destination;
@@ -361,7 +385,7 @@ impl Journey<'_> {
                 Some(route) => format!("{to}: the route {} refuses", lookup::shown(namespace, route)),
                 None => format!("{to}: no route"),
             };
-            return (text, Verdict::Unreachable, self.without_route(at, flow, found));
+            return (text, Verdict::Unreachable, self.without_route(at, flow, found, iif));
         };
         let shown = lookup::shown(namespace, route);
         let table = found.asked.last().map_or(0, |_| route.table);
@@ -421,23 +445,36 @@ impl Journey<'_> {
         self.point(at, Hook::Prerouting, Some(iif), None, next, flow)
     }
 
-    /// Has the namespace begin to follow the connection, on its first packet.
+    /// Finds the connection that a packet belongs to in a namespace, or has the namespace begin to follow it.
+    ///
+    /// A namespace that the packet passes twice may see two connections: one that a container has with itself by its
+    /// published port, say.
     pub(super) fn begin(&mut self, at: usize, flow: Flow) {
-        if self.way == Way::There && self.track(at).is_none() {
+        let is = |track: &Track| match self.way {
+            Way::There => track.original == flow,
+            Way::Back => track.translated.reversed() == flow,
+        };
+        self.current = self.tracks.iter().rposition(|track| track.namespace == at && is(track));
+        if self.way == Way::There && self.current.is_none() {
             self.tracks.push(Track::new(at, flow));
+            self.current = Some(self.tracks.len() - 1);
         }
     }
 
-    fn step(&mut self, at: usize, flow: Flow) -> bool {
-        self.steps += 1;
-        if self.steps > MOST_STEPS {
-            let place = self.snapshot.namespaces[at].name.clone();
-            let sentence = format!("what is for {} goes round in a circle", flow.destination);
-            self.find(
+    /// Whether a packet was not there before as it is now: it would go round for ever.
+    fn step(&mut self, at: At, flow: Flow) -> bool {
+        let is_new = !self.seen.contains(&(at, flow)) && self.seen.len() < MOST_STEPS;
+        self.seen.push((at, flow));
+        if !is_new {
+            let place = self.snapshot.namespaces[at.0].name.clone();
+            let sentence =
+                format!("what is for {} goes round in a circle, and is here again", flow.destination);
+            self.block(
+                "route",
                 Finding::new(Code::RoutingLoop, &place, sentence).advice("look at the routes of each hop"),
             );
         }
-        self.steps <= MOST_STEPS
+        is_new
     }
 
     pub(super) fn unmasked(&self) -> Option<Unmasked> {

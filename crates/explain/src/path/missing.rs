@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use pontoon_model::observed::snapshot::{Namespace, Route, RouteKind, RuleAction};
+use pontoon_model::observed::snapshot::{Link, Namespace, Route, RouteKind, RuleAction};
 
 use super::finding::{Code, Finding};
 use super::fix;
@@ -121,7 +121,13 @@ impl Journey<'_> {
     }
 
     /// No route, or one that refuses; where the packet would go if that were mended.
-    pub(super) fn without_route(&mut self, at: usize, flow: Flow, found: &Lookup<'_>) -> Option<Next> {
+    pub(super) fn without_route(
+        &mut self,
+        at: usize,
+        flow: Flow,
+        found: &Lookup<'_>,
+        iif: Option<&Link>,
+    ) -> Option<Next> {
         let snapshot = self.snapshot;
         let namespace = &snapshot.namespaces[at];
         let (place, to) = (&namespace.name, flow.destination);
@@ -161,7 +167,7 @@ impl Journey<'_> {
         }
         self.find_down(at);
         let finding = Finding::new(Code::NoRoute, place, format!("{place} has no route to {to}"));
-        let Some((gateway, out)) = self.router_for(at, to) else {
+        let Some((gateway, out)) = self.router_for(at, to, iif) else {
             let gone = self.gone_interface(at);
             self.find(
                 gone.unwrap_or_else(|| {
@@ -187,11 +193,17 @@ impl Journey<'_> {
     }
 
     /// A neighbour that forwards, by the interface that leads to it: on a network with a way out, if there is one.
-    fn router_for(&self, at: usize, to: IpAddr) -> Option<(IpAddr, u32)> {
+    /// Not by the interface that the packet came in by.
+    fn router_for(&self, at: usize, to: IpAddr, iif: Option<&Link>) -> Option<(IpAddr, u32)> {
         let snapshot = self.snapshot;
         let namespace = &snapshot.namespaces[at];
         let mut found: Vec<(bool, IpAddr, u32)> = Vec::new();
-        for link in namespace.links.iter().filter(|link| link.master.is_none() && link.name != "lo") {
+        for link in namespace
+            .links
+            .iter()
+            .filter(|link| link.master.is_none() && link.name != "lo")
+            .filter(|link| iif.is_none_or(|iif| iif.index != link.index))
+        {
             let own: Vec<IpNet> = namespace
                 .addresses_of(link.index)
                 .filter(|net| net.addr().is_ipv4() == to.is_ipv4())
@@ -398,7 +410,7 @@ impl Journey<'_> {
             namespace.link_name(at.1)
         );
         let finding = Finding::new(Code::GatewayMissing, &namespace.name, sentence);
-        let Some((gateway, out)) = self.router_for(at.0, next.to) else {
+        let Some((gateway, out)) = self.router_for(at.0, next.to, None) else {
             self.block(
                 "neighbour",
                 finding.advice("the route needs the address of somebody who is there and forwards"),

@@ -16,6 +16,7 @@ mod hooks;
 mod journey;
 pub mod lookup;
 mod missing;
+pub mod names;
 mod segment;
 mod wire;
 
@@ -46,6 +47,8 @@ pub struct Question {
     pub from: From,
     /// To whom.
     pub to: IpAddr,
+    /// Whether `to` stands for all that is beyond the host's default route: what is there is not looked at.
+    pub outside: bool,
     /// TCP, UDP or ICMP: its number.
     pub protocol: u8,
     /// To which port.

@@ -2,12 +2,14 @@
 
 use std::net::IpAddr;
 
-use pontoon_model::observed::snapshot::NeighbourState;
+use pontoon_model::observed::snapshot::{NeighbourState, RouteKind};
 use pontoon_nft::syntax::Hook;
 
+use super::checks::is_localnet;
 use super::finding::{Code, Finding};
 use super::hooks::Point;
 use super::journey::{End, Journey, LOCAL, Next, UNICAST};
+use super::lookup::{self, Query};
 use super::segment::{At, Crossing, Station, link, segment};
 use super::{Flow, Verdict, Way};
 
@@ -31,13 +33,15 @@ impl Journey<'_> {
             return End::Left(at, flow);
         }
         let around = segment(snapshot, at);
+        // Who the router is does not matter, where all that is behind it is meant.
+        if self.outside && self.way == Way::There && namespace.is_host() && next.gateway {
+            return self.leave(at, next, &[], flow);
+        }
         let has = |station: &&Station| {
             let (place, number) = station.at;
             snapshot.namespaces[place].addresses_of(number).any(|net| net.addr() == next.to)
         };
-        let answers = |station: &&Station| {
-            station.at.0 != at.0 && snapshot.namespaces[station.at.0].has_address(next.to)
-        };
+        let answers = |station: &&Station| station.at.0 != at.0 && self.answers(station.at, next.to);
         let owners: Vec<&Station> = around.stations.iter().filter(has).collect();
         let owners =
             if owners.is_empty() { around.stations.iter().filter(answers).collect() } else { owners };
@@ -54,6 +58,21 @@ impl Journey<'_> {
                 None => End::Stuck,
             },
         }
+    }
+
+    /// Whether a namespace says on a link that an address is its own: one of any of its interfaces, or one of the
+    /// loopback's where `route_localnet` is on.
+    ///
+    /// Source: `arp_process()` in net/ipv4/arp.c.
+    fn answers(&self, at: At, address: IpAddr) -> bool {
+        let namespace = &self.snapshot.namespaces[at.0];
+        let query = Query { destination: address, source: None, iif: None, mark: Some(0) };
+        let is_local = || {
+            let route = lookup::lookup(namespace, &query).route;
+            route.is_some_and(|route| route.kind == RouteKind::Local)
+        };
+        let allowed = || namespace.link(at.1).is_some_and(|link| is_localnet(namespace, link));
+        if address.is_loopback() { allowed() && is_local() } else { namespace.has_address(address) }
     }
 
     /// Whether somebody who was read has an address, and ought to be reached by this interface.

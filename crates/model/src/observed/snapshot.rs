@@ -27,6 +27,9 @@ pub struct Snapshot {
     pub namespaces: Vec<Namespace>,
     /// Our networks, by record.
     pub networks: Vec<Network>,
+    /// The name servers that are behind the host's own resolver, where it has one: on 127.0.0.53, say.
+    #[serde(default)]
+    pub upstream: Vec<IpAddr>,
     /// The command that puts back what is ours: `pontoon restore`, for the instance that was asked.
     pub restore: String,
 }
@@ -64,6 +67,9 @@ pub struct Namespace {
     pub sockets: Vec<Listener>,
     /// Whom its programs ask for names.
     pub name_servers: Vec<IpAddr>,
+    /// The file that says so, as the host sees it.
+    #[serde(default)]
+    pub resolver: Option<String>,
     /// The ports of the host that lead to it, by record.
     pub ports: Vec<Publication>,
     /// Its places on networks, by record.

@@ -98,6 +98,10 @@ fn findings(text: &mut String, findings: &[Finding]) {
         if let Some(advice) = &finding.advice {
             text.push_str(&format!("  {}\n", wrapped(advice, WIDTH - 2).join("\n  ")));
         }
+        // What blocks has its commands at the end.
+        if finding.severity != Severity::Blocks {
+            finding.fix.iter().for_each(|command| text.push_str(&format!("    {command}\n")));
+        }
     }
 }
 

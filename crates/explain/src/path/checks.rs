@@ -2,13 +2,13 @@
 
 use std::net::IpAddr;
 
-use pontoon_model::Mac;
 use pontoon_model::observed::snapshot::{Link, Namespace, NeighbourState};
+use pontoon_model::{Endpoint, Mac};
 
 use super::finding::{Code, Finding};
 use super::journey::{Journey, Next};
 use super::lookup::{self, Query};
-use super::segment::{At, link};
+use super::segment::{At, Segment, link};
 use super::{Flow, fix};
 
 /// `BR_STATE_FORWARDING`; the words for it and those before. Source: include/uapi/linux/if_bridge.h.
@@ -254,22 +254,94 @@ impl Journey<'_> {
 
     /// Two have one address.
     pub(super) fn find_twice(&mut self, at: At, address: IpAddr, one: At, other: At) {
-        let name = |at: At| {
-            let namespace = &self.snapshot.namespaces[at.0];
-            format!("{} in {}", namespace.link_name(at.1), namespace.name)
-        };
+        let snapshot = self.snapshot;
         let sentence = format!(
             "{address} is the address of {} and of {}: who answers first gets it",
-            name(one),
-            name(other)
+            self.named(one),
+            self.named(other)
         );
-        let place = self.snapshot.namespaces[at.0].name.clone();
+        let place = &snapshot.namespaces[at.0].name;
+        let found = Finding::new(Code::AddressTwice, place, sentence).perhaps();
+        // By record, one of them has no right to it.
+        let wrong = [one, other].into_iter().find(|at| {
+            let recorded = self.endpoint(*at);
+            recorded.is_some_and(|endpoint| endpoint.addresses().all(|own| own != address))
+        });
+        let fix = wrong.and_then(|(place, number)| {
+            let namespace = &snapshot.namespaces[place];
+            let net = namespace.addresses_of(number).find(|net| net.addr() == address)?;
+            Some(namespace.ip(&format!("address delete {net} dev {}", namespace.link_name(number))))
+        });
         self.block(
             "neighbour",
-            Finding::new(Code::AddressTwice, &place, sentence)
-                .perhaps()
-                .advice("give one of them another address"),
+            match fix {
+                Some(command) => found.fix(command),
+                None => found.advice("give one of them another address"),
+            },
         );
+    }
+
+    /// Two on one segment have one Ethernet address, and the bridge learns that of whoever spoke last.
+    pub(super) fn check_macs(&mut self, at: At, station: At, around: &Segment) {
+        let snapshot = self.snapshot;
+        let mac = |at: At| link(snapshot, at).and_then(|link| link.mac);
+        let Some(right) = mac(station) else { return };
+        let others = around.stations.iter().map(|other| other.at).chain([at]);
+        let Some(other) = others.filter(|other| *other != station).find(|other| mac(*other) == Some(right))
+        else {
+            return;
+        };
+        let sentence = format!(
+            "{right} is the Ethernet address of {} and of {}",
+            self.named(station),
+            self.named(other)
+        );
+        let found = Finding::new(Code::MacTwice, &snapshot.namespaces[at.0].name, sentence);
+        let fix = [station, other].into_iter().find_map(|at| {
+            let recorded = self.endpoint(at)?.mac;
+            let namespace = &snapshot.namespaces[at.0];
+            let name = namespace.link_name(at.1);
+            (recorded != right).then(|| namespace.ip(&format!("link set dev {name} address {recorded}")))
+        });
+        let found = match fix {
+            Some(command) => found.fix(command),
+            None => found.advice("give one of them another: `ip link set dev IF address 02:…`"),
+        };
+        // The two never hear each other; others reach whoever spoke last.
+        self.block("neighbour", if other == at { found } else { found.perhaps() });
+    }
+
+    /// `eth0 in web`
+    fn named(&self, at: At) -> String {
+        let namespace = &self.snapshot.namespaces[at.0];
+        format!("{} in {}", namespace.link_name(at.1), namespace.name)
+    }
+
+    /// The record of an interface of ours.
+    fn endpoint(&self, at: At) -> Option<&Endpoint> {
+        let namespace = &self.snapshot.namespaces[at.0];
+        let name = namespace.link(at.1)?.name.as_str();
+        namespace.endpoints.iter().find(|endpoint| endpoint.ifname.as_str() == name)
+    }
+
+    /// A frame whose destination was translated on a bridge, and that would have to leave by the port that it came in by.
+    ///
+    /// Source: `br_nf_pre_routing_finish()` in net/bridge/br_netfilter_hooks.c, `should_deliver()` in
+    /// net/bridge/br_forward.c.
+    pub(super) fn check_hairpin(&mut self, bridge: At, port: u32) {
+        let snapshot = self.snapshot;
+        let came = self.entered.take().filter(|came| *came == (bridge, port));
+        let (Some(_), Some(port)) = (came, link(snapshot, (bridge.0, port))) else { return };
+        if port.port.is_none_or(|port| port.hairpin) {
+            return;
+        }
+        let namespace = &snapshot.namespaces[bridge.0];
+        let sentence = format!(
+            "hairpin is off on {}, and the frame would have to leave by the port that it came in by",
+            port.name
+        );
+        let command = namespace.command(&format!("bridge link set dev {} hairpin on", port.name));
+        self.block("bridge", Finding::new(Code::HairpinOff, &namespace.name, sentence).fix(command));
     }
 
     /// Whether what leaves by an interface may be as large as what the first one let through.
@@ -279,7 +351,11 @@ impl Journey<'_> {
         let snapshot = self.snapshot;
         let namespace = &snapshot.namespaces[at.0];
         let Some(out) = link(snapshot, at) else { return };
-        let first = *self.mtu.get_or_insert(out.mtu);
+        let sends = !self.snapshot.namespaces[at.0].is_host();
+        let first = *self.mtu.get_or_insert_with(|| {
+            self.sender = sends.then_some(at);
+            out.mtu
+        });
         if out.mtu >= first {
             return;
         }
@@ -287,9 +363,16 @@ impl Journey<'_> {
             "{} of {} takes {} bytes at the most, and the sender's interface {first}",
             out.name, namespace.name, out.mtu
         );
-        let advice = "larger packets are refused by ICMP, or vanish where that is filtered: give the network that MTU, or clamp \
-                      TCP's segments (`tcp option maxseg size set rt mtu`)";
-        self.find(Finding::new(Code::MtuSmaller, &namespace.name, sentence).note().advice(advice));
+        let found = Finding::new(Code::MtuSmaller, &namespace.name, sentence).note();
+        let advice = "larger packets are refused by ICMP, or vanish where that is filtered: let the sender send no larger ones";
+        self.find(match self.sender {
+            Some(sender) => {
+                let owner = &snapshot.namespaces[sender.0];
+                let name = owner.link_name(sender.1);
+                found.advice(advice).fix(owner.ip(&format!("link set dev {name} mtu {}", out.mtu)))
+            }
+            None => found.advice(advice),
+        });
     }
 }
 

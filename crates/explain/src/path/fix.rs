@@ -52,7 +52,8 @@ pub(super) fn dropped(
     let command = if legacy || is_iptables(table) {
         iptables(scene, table, base.hook, head, legacy)
     } else {
-        format!("nft insert rule {} {head} {} accept", table.table, nft_matches(scene, base.hook))
+        let matches = nft_matches(scene, base.hook, table.table.family == Family::Bridge);
+        format!("nft insert rule {} {head} {matches} accept", table.table)
     };
     let shown = match legacy {
         true => "nft does not list these rules; `iptables-legacy -S` does",
@@ -70,7 +71,7 @@ pub(super) fn dropped(
 }
 
 /// Whether it is a table of Pontoon's, of any instance.
-fn is_ours(table: &Table) -> bool {
+pub(super) fn is_ours(table: &Table) -> bool {
     table.table.name.starts_with("pontoon")
         && matches!(table.table.family, Family::Inet | Family::Bridge | Family::Netdev)
 }
@@ -142,7 +143,9 @@ pub(super) fn is_masqueraded(network: &Network, address: IpAddr) -> bool {
 }
 
 /// The conditions of an nft rule that is for this packet and its like.
-fn nft_matches(scene: &Scene<'_>, hook: Hook) -> String {
+///
+/// Not every kernel follows connections of frames on bridges, so an answer is told by its ports there.
+fn nft_matches(scene: &Scene<'_>, hook: Hook, frames: bool) -> String {
     let mut parts = Vec::new();
     if let Some(link) = scene.iif {
         parts.push(format!("iifname {}", quote(&link.name)));
@@ -151,11 +154,22 @@ fn nft_matches(scene: &Scene<'_>, hook: Hook) -> String {
         parts.push(format!("oifname {}", quote(&link.name)));
     }
     match (scene.way, hook) {
+        (Way::Back, _) if frames => parts.extend(nft_answer(scene.flow)),
         (Way::Back, _) => parts.push("ct state established,related".to_owned()),
         (Way::There, Hook::Input | Hook::Output) => parts.extend(nft_port(scene.flow)),
         _ => {}
     }
     parts.join(" ")
+}
+
+fn nft_answer(flow: Flow) -> Option<String> {
+    match flow.protocol {
+        protocol::TCP => Some(format!("tcp sport {}", flow.source_port.first)),
+        protocol::UDP => Some(format!("udp sport {}", flow.source_port.first)),
+        protocol::ICMP => Some("icmp type echo-reply".to_owned()),
+        protocol::ICMPV6 => Some("icmpv6 type echo-reply".to_owned()),
+        _ => None,
+    }
 }
 
 fn nft_port(flow: Flow) -> Option<String> {

@@ -54,7 +54,7 @@ impl Track {
             != (self.translated.source, self.translated.source_port)
     }
 
-    fn is_destination_translated(&self) -> bool {
+    pub(super) fn is_destination_translated(&self) -> bool {
         (self.original.destination, self.original.destination_port)
             != (self.translated.destination, self.translated.destination_port)
     }
@@ -249,7 +249,8 @@ impl Journey<'_> {
             (Fate::Drops, Some(reason)) => {
                 let found =
                     fix::dropped(&self.scene(at, point, *flow), stop.table, stop.base, reason, stop.legacy);
-                self.find(found);
+                let moved = self.internal_way_out(point, *flow);
+                self.find(moved.filter(|_| fix::is_ours(stop.table)).unwrap_or(found));
                 return (Verdict::Unreachable, text(reason));
             }
             (Fate::MayDrop, Some(reason)) => {

@@ -72,6 +72,12 @@ pub(super) struct Journey<'a> {
     pub(super) origin: (Option<usize>, Option<At>),
     /// How large the packets are that the first interface lets through, each way.
     pub(super) mtu: Option<u32>,
+    /// The interface that the size is of; `None` for the host's own, which are not changed for one packet's sake.
+    pub(super) sender: Option<At>,
+    /// The bridge's port by which it came in, where the bridge itself is to get it.
+    pub(super) entered: Option<(At, u32)>,
+    /// Where the answer would come in if the packet had not left its network with an address that nobody knows.
+    pub(super) back_at: Option<At>,
     /// Whether its destination stands for all that is beyond the host's default route.
     pub(super) outside: bool,
     /// Where it was, and how it was then.
@@ -91,6 +97,9 @@ pub fn explain(snapshot: &Snapshot, question: &Question) -> Explanation {
         unmasked: None,
         origin: (None, None),
         mtu: None,
+        sender: None,
+        entered: None,
+        back_at: None,
         outside: question.outside,
         seen: Vec::new(),
     };
@@ -192,6 +201,7 @@ impl Journey<'_> {
         self.current = None;
         self.mark = Some(0);
         self.mtu = None;
+        self.entered = None;
     }
 
     /// An answer is one only if it comes from where the packet was sent.
@@ -223,7 +233,9 @@ impl Journey<'_> {
 
     /// A packet that a program in a namespace sends; with its source, once that is decided.
     fn send(&mut self, at: usize, mut flow: Flow, source: Option<IpAddr>) -> (Flow, End) {
-        let Some(mut next) = self.route(at, flow, source, None) else { return (flow, End::Stuck) };
+        let Some(mut next) = self.route(at, flow, source, None) else {
+            return (flow, self.back_at.take().map_or(End::Stuck, |at| self.receive(at, flow)));
+        };
         let Some(source) = source.or_else(|| self.source_for(at, flow, next)) else {
             let place = self.snapshot.namespaces[at].name.clone();
             let sentence = format!("{place} has no address to send to {} from", flow.destination);
@@ -275,7 +287,9 @@ impl Journey<'_> {
         self.check_martian(namespace, iif, flow);
         let point = self.entering(at.0, iif, flow);
         self.hook(at.0, point, &mut flow);
-        let Some(next) = self.route(at.0, flow, Some(flow.source), Some(iif)) else { return End::Stuck };
+        let Some(next) = self.route(at.0, flow, Some(flow.source), Some(iif)) else {
+            return self.back_at.take().map_or(End::Stuck, |at| self.receive(at, flow));
+        };
         self.check_source(at.0, iif, flow);
         if next.local {
             return self.take(at, flow);

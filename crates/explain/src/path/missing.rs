@@ -7,6 +7,7 @@ use pontoon_model::observed::snapshot::{Link, Namespace, Route, RouteKind, RuleA
 
 use super::finding::{Code, Finding};
 use super::fix;
+use super::hooks::Point;
 use super::journey::{Journey, Next};
 use super::lookup::{self, Lookup};
 use super::segment::{At, Segment, Station, link, peer, segment};
@@ -24,7 +25,11 @@ impl Journey<'_> {
         };
         let outer = snapshot.namespaces[at].links.iter().filter(|link| link.master.is_none());
         let mut leads = outer.filter(|link| segment(snapshot, (at, link.index)).stations.iter().any(has));
-        leads.next().map(|link| link.index)
+        let near = leads.next()?.index;
+        // A cable that is off its bridge leads there as the bridge ought to.
+        let bridge =
+            peer(snapshot, (at, near)).and_then(|end| self.loose_port(end)).map(|(_, bridge)| bridge);
+        Some(bridge.unwrap_or(near))
     }
 
     /// Whether a route leads away from where the destination is; if so, where it ought to lead.
@@ -143,6 +148,7 @@ impl Journey<'_> {
         if let Some(unmasked) = beyond {
             let finding = self.no_way_back(unmasked.at, unmasked.flow);
             self.find(finding);
+            self.back_at = Some(unmasked.at);
             return None;
         }
         let refuses = found.route.map(|route| (route.kind, lookup::shown(namespace, route)));
@@ -163,7 +169,7 @@ impl Journey<'_> {
                 }
                 None => finding.advice("somebody may want it so: `ip rule` lists it"),
             });
-            return None;
+            return next_best(found, to);
         }
         self.find_down(at);
         let finding = Finding::new(Code::NoRoute, place, format!("{place} has no route to {to}"));
@@ -226,6 +232,23 @@ impl Journey<'_> {
         found.first().filter(|(internal, ..)| !internal).map(|(_, address, link)| (*address, *link))
     }
 
+    /// A container that sends what is for elsewhere into an internal network, though it is on one with a way out.
+    pub(super) fn internal_way_out(&self, point: &Point<'_>, flow: Flow) -> Option<Finding> {
+        let snapshot = self.snapshot;
+        let origin = self.origin.0.filter(|_| self.way == Way::There)?;
+        let network =
+            fix::network_by_bridge(snapshot, &point.iif?.name).filter(|network| network.internal)?;
+        fix::network_of(snapshot, flow.destination).is_none().then_some(())?;
+        let namespace = &snapshot.namespaces[origin];
+        let (gateway, out) = self.router_for(origin, flow.destination, None)?;
+        let sentence = format!(
+            "the default route of {} leads into {}, which is internal and has no way out",
+            namespace.name, network.name
+        );
+        let command = format!("route replace default via {gateway} dev {}", namespace.link_name(out));
+        Some(Finding::new(Code::DefaultRouteInternal, &namespace.name, sentence).fix(namespace.ip(&command)))
+    }
+
     /// An interface that a container ought to have, by record, and has not.
     fn gone_interface(&self, at: usize) -> Option<Finding> {
         let namespace = &self.snapshot.namespaces[at];
@@ -250,14 +273,14 @@ impl Journey<'_> {
     pub(super) fn missing(&mut self, at: At, next: Next, around: &Segment, flow: Flow) -> Option<At> {
         let snapshot = self.snapshot;
         let namespace = &snapshot.namespaces[at.0];
-        let own_port = self.find_loose_port(at);
+        let own_port = self.find_loose_port(at).is_some();
         let owner = snapshot.namespaces.iter().enumerate().find_map(|(place, other)| {
             let address =
                 other.addresses.iter().find(|one| one.address.addr() == next.to && place != at.0)?;
             Some((place, address.link))
         });
         if let Some(owner) = owner {
-            let other_port = self.find_loose_port(owner);
+            let other_port = self.find_loose_port(owner).is_some();
             self.check_link(owner);
             if !own_port && !other_port {
                 self.find_apart(at, next, owner);
@@ -297,22 +320,28 @@ impl Journey<'_> {
         around.stations.iter().map(|station| station.at).find(|at| is_bridge(at) || has(at))
     }
 
-    /// Whether the far end of a cable ought to be a bridge's port and is not; `end` is the near one.
-    fn find_loose_port(&mut self, end: At) -> bool {
+    /// The far end of a cable, where it ought to be a bridge's port and is not, with the bridge; `end` is the near one.
+    fn loose_port(&self, end: At) -> Option<(At, u32)> {
         let snapshot = self.snapshot;
-        let Some(far) = peer(snapshot, end) else { return false };
-        let (namespace, Some(port)) = (&snapshot.namespaces[far.0], link(snapshot, far)) else {
-            return false;
-        };
+        let far = peer(snapshot, end)?;
+        let (namespace, port) = (&snapshot.namespaces[far.0], link(snapshot, far)?);
         if port.master.is_some() || namespace.addresses_of(far.1).next().is_some() || far.0 == end.0 {
-            return false;
+            return None;
         }
         let own: Vec<IpNet> = snapshot.namespaces[end.0].addresses_of(end.1).collect();
-        let Some(bridge) = self.bridge_for(far.0, &own, end) else { return false };
-        let sentence = format!("{} in {} is not a port of {bridge} any more", port.name, namespace.name);
-        let command = namespace.ip(&format!("link set dev {} master {bridge}", port.name));
+        let bridge = self.bridge_for(far.0, &own, end)?;
+        Some((far, namespace.link_named(&bridge)?.index))
+    }
+
+    /// Says so of such an end; returns the bridge.
+    fn find_loose_port(&mut self, end: At) -> Option<At> {
+        let (far, bridge) = self.loose_port(end)?;
+        let namespace = &self.snapshot.namespaces[far.0];
+        let (port, name) = (namespace.link_name(far.1), namespace.link_name(bridge));
+        let sentence = format!("{port} in {} is not a port of {name} any more", namespace.name);
+        let command = namespace.ip(&format!("link set dev {port} master {name}"));
         self.block("bridge", Finding::new(Code::PortWithoutBridge, &namespace.name, sentence).fix(command));
-        true
+        Some((far.0, bridge))
     }
 
     /// The bridge that the cable of an interface with these addresses ought to be on: by record, or by its subnet.
@@ -428,12 +457,13 @@ impl Journey<'_> {
         })
     }
 
-    /// Whether a cable that leads to a router by chance ought to be on a bridge.
-    pub(super) fn check_port(&mut self, station: &Station, to: IpAddr) {
+    /// The bridge that a cable ought to be on, which leads to a router by chance.
+    pub(super) fn check_port(&mut self, station: &Station, to: IpAddr) -> Option<At> {
         let snapshot = self.snapshot;
         let direct = snapshot.namespaces[station.at.0].addresses_of(station.at.1).any(|net| net.addr() == to);
-        if let (false, Some(near)) = (direct, peer(snapshot, station.at)) {
-            self.find_loose_port(near);
+        match peer(snapshot, station.at) {
+            Some(near) if !direct => self.find_loose_port(near),
+            _ => None,
         }
     }
 }
@@ -443,6 +473,19 @@ impl Next {
     fn direct(link: u32, to: IpAddr) -> Self {
         Self { local: false, link, to, gateway: false }
     }
+}
+
+/// Where a packet would go without the route that refuses.
+fn next_best(found: &Lookup<'_>, to: IpAddr) -> Option<Next> {
+    let mut routes = found.asked.iter().flat_map(|asked| &asked.routes);
+    let hop =
+        routes.find(|route| route.kind == RouteKind::Unicast).and_then(|route| lookup::next_hop(route))?;
+    Some(Next {
+        local: false,
+        link: hop.link?,
+        to: hop.gateway.unwrap_or(to),
+        gateway: hop.gateway.is_some(),
+    })
 }
 
 /// The subnet of an interface that an address is in.

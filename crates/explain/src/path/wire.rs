@@ -7,7 +7,7 @@ use pontoon_nft::syntax::Hook;
 
 use super::checks::is_localnet;
 use super::finding::{Code, Finding};
-use super::hooks::Point;
+use super::hooks::{Point, Track};
 use super::journey::{End, Journey, LOCAL, Next, UNICAST};
 use super::lookup::{self, Query};
 use super::segment::{At, Crossing, Station, link, segment};
@@ -49,12 +49,18 @@ impl Journey<'_> {
             self.find_twice(at, next.to, one.at, other.at);
         }
         match owners.first() {
-            Some(station) => self.cross(at, next, station, flow),
+            Some(station) => {
+                self.check_macs(at, station.at, &around);
+                self.cross(at, next, station, flow)
+            }
             None if !around.exits.is_empty() && !self.is_misled(at, next.to) => {
                 self.leave(at, next, &around.exits, flow)
             }
             None => match self.missing(at, next, &around, flow) {
-                Some(to) => self.receive(to, flow),
+                Some(to) => {
+                    self.check_neighbour(at, next.to, to);
+                    self.receive(to, flow)
+                }
                 None => End::Stuck,
             },
         }
@@ -104,9 +110,9 @@ impl Journey<'_> {
         for crossing in &station.way {
             self.cross_one(crossing, ether, next, &mut flow);
         }
-        self.check_port(station, next.to);
+        let right = self.check_port(station, next.to);
         self.check_mtu(at);
-        self.receive(station.at, flow)
+        self.receive(right.unwrap_or(station.at), flow)
     }
 
     fn cross_one(
@@ -126,6 +132,14 @@ impl Journey<'_> {
                 self.check_link(bridge);
                 self.check_bridge(bridge, from, to, ether.map(|(_, to)| to));
                 self.bridge_hooks(bridge, from, to, ether, next, flow);
+                let translated = self.track(bridge.0).is_some_and(Track::is_destination_translated);
+                match (from, to) {
+                    (Some(port), None) => self.entered = Some((bridge, port)),
+                    (None, Some(port)) if translated && self.calls_iptables(bridge, next.to.is_ipv4()) => {
+                        self.check_hairpin(bridge, port);
+                    }
+                    _ => {}
+                }
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Everybody's rules, wherever they are.
 
-use pontoon_testkit::{Host, sandboxed};
+use pontoon_testkit::sandboxed;
 
 use super::{Way, blocked, explained, is_reachable, out, shown, web_and_db, within};
 

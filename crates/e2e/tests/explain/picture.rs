@@ -1,6 +1,6 @@
 //! The picture of a host in a file, and what is printed.
 
-use pontoon_testkit::{Host, sandboxed};
+use pontoon_testkit::sandboxed;
 
 use super::{explained, shown, web_and_db};
 

@@ -1,6 +1,6 @@
 //! Routes, forwarding, translation: where the packet goes, and whether its answer finds back.
 
-use pontoon_testkit::{Host, sandboxed};
+use pontoon_testkit::sandboxed;
 
 use super::{Way, into, is_reachable, out, web_and_db};
 

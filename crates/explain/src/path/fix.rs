@@ -43,7 +43,7 @@ pub(super) fn dropped(
     let handle = reason.handle.filter(|_| !legacy);
     let handle = handle.map_or_else(String::new, |handle| format!(", handle {handle}"));
     let sentence = format!(
-        "{whose} drops it at {}: table {}, chain {chain}{handle}: {}",
+        "dropped at {} by {whose}: table {}, chain {chain}{handle}: {}",
         hook_name(base.hook),
         table.table,
         reason.text

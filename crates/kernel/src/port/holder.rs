@@ -183,6 +183,24 @@ fn sockets_in(directory: &Path) -> impl Iterator<Item = u32> + use<> {
     })
 }
 
+/// The sockets of TCP and UDP that wait for packets, in the network namespace that `socket` is of.
+///
+/// # Errors
+///
+/// Those of [`Socket::dump`].
+pub fn listeners(socket: &mut Socket) -> Result<Vec<(Protocol, InetSocket)>, KernelError> {
+    let mut found = Vec::new();
+    // A socket of UDP that is not connected is in the state of one of TCP that is closed.
+    for (protocol, state) in [(Protocol::Tcp, State::Listen), (Protocol::Udp, State::Close)] {
+        for family in [Family::V4, Family::V6] {
+            let states = States::of(&[state]);
+            let question = DumpSockets { family, protocol: protocol.number(), states, ports: 1..=u16::MAX };
+            found.extend(dump(socket, &question)?.into_iter().map(|socket| (protocol, socket)));
+        }
+    }
+    Ok(found)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -231,22 +249,4 @@ mod tests {
         let ended = Holder { state: State::TimeWait, ..unseen };
         assert_eq!(ended.to_string(), "a connection that has just ended at 0.0.0.0");
     }
-}
-
-/// The sockets of TCP and UDP that wait for packets, in the network namespace that `socket` is of.
-///
-/// # Errors
-///
-/// Those of [`Socket::dump`].
-pub fn listeners(socket: &mut Socket) -> Result<Vec<(Protocol, InetSocket)>, KernelError> {
-    let mut found = Vec::new();
-    // A socket of UDP that is not connected is in the state of one of TCP that is closed.
-    for (protocol, state) in [(Protocol::Tcp, State::Listen), (Protocol::Udp, State::Close)] {
-        for family in [Family::V4, Family::V6] {
-            let states = States::of(&[state]);
-            let question = DumpSockets { family, protocol: protocol.number(), states, ports: 1..=u16::MAX };
-            found.extend(dump(socket, &question)?.into_iter().map(|socket| (protocol, socket)));
-        }
-    }
-    Ok(found)
 }

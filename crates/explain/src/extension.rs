@@ -3,10 +3,10 @@
 use std::net::IpAddr;
 
 use pontoon_netlink::wire::{Attr, Attrs};
-use pontoon_nft::syntax::{PortSide, protocol};
+use pontoon_nft::syntax::{MarkTarget, PortSide, protocol};
 
 use crate::matching::status;
-use crate::packet::{Interface, Packet};
+use crate::packet::{Connection, Interface, Packet, Ports};
 use crate::truth::Truth;
 use crate::walk::Translation;
 
@@ -19,10 +19,23 @@ pub enum Effect {
     Drop,
     /// The packet's fate is somebody else's to decide.
     MayDrop,
-    /// It may get a mark.
-    Mark,
+    /// It, or its connection, gets a mark; which is not known where there is none here.
+    Mark(Option<Marking>),
     /// Its addresses are translated.
     Translate(Translation),
+}
+
+/// How a mark is set: `(target & !clear) ^ value`, where the value is a constant or bits of the other mark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Marking {
+    /// Whose mark is set.
+    pub target: MarkTarget,
+    /// Bits of it that are cleared first.
+    pub clear: u32,
+    /// The constant.
+    pub value: u32,
+    /// Bits of the other mark, if that is taken instead.
+    pub of_other: Option<u32>,
 }
 
 /// What the expression called `name` comes to. `bytes` are its attributes.
@@ -35,14 +48,38 @@ pub fn effect(packet: &Packet, name: &str, bytes: &[u8]) -> Effect {
         }
         "target" => extension(bytes)
             .map_or(Effect::MayDrop, |(name, revision, info)| iptables_target(name, revision, info)),
-        // A program in user space decides.
-        "queue" => Effect::MayDrop,
-        "counter" | "log" | "last" | "notrack" | "flow_offload" | "dup" | "tproxy" => {
-            Effect::Match(Truth::True)
-        }
+        // A program in user space decides, or another interface gets the packet.
+        "queue" | "synproxy" | "fwd" | "tproxy" => Effect::MayDrop,
+        // With an address or port that is worked out.
+        "nat" | "masq" | "redir" => Effect::Translate(Translation::Unclear),
+        // What is set is a mark, or does not matter here.
+        "meta" if attr(bytes, META_SREG).is_some() => sets_mark(bytes),
+        "ct" if attr(bytes, CT_SREG).is_some() => sets_mark(bytes),
+        // Values that are only worked out: what compares them comes after.
+        "immediate" | "bitwise" | "byteorder" => Effect::Match(Truth::True),
+        "counter" | "log" | "last" | "notrack" | "flow_offload" | "dup" => Effect::Match(Truth::True),
         "lookup" if gives_verdict(bytes) => Effect::MayDrop,
         _ => Effect::Match(Truth::Unknown),
     }
+}
+
+/// `NFTA_META_SREG` and `NFTA_CT_SREG`.
+const META_SREG: u16 = 3;
+const CT_SREG: u16 = 4;
+
+fn sets_mark(bytes: &[u8]) -> Effect {
+    /// `NFTA_META_KEY` and `NFTA_CT_KEY`; `NFT_META_MARK` and `NFT_CT_MARK`.
+    const KEY: u16 = 2;
+    const MARK: u32 = 3;
+    match attr(bytes, KEY).and_then(|attr| attr.u32_be()) {
+        Some(MARK) => Effect::Mark(None),
+        _ => Effect::Match(Truth::True),
+    }
+}
+
+/// What an extension of iptables is called: `conntrack`, `DNAT`.
+pub fn extension_name(bytes: &[u8]) -> Option<&str> {
+    Some(extension(bytes)?.0)
 }
 
 /// A lookup in a map of verdicts writes to the verdict's register.
@@ -74,11 +111,43 @@ fn iptables_target(name: &str, revision: u32, info: &[u8]) -> Effect {
         "MASQUERADE" => Effect::Translate(Translation::Masquerade),
         "DNAT" => to(Translation::Destination),
         "SNAT" => to(Translation::Source),
-        "MARK" | "CONNMARK" => Effect::Mark,
-        "REDIRECT" | "NETMAP" => Effect::Translate(Translation::Unclear),
+        "MARK" => Effect::Mark((revision == 2).then(|| set_mark(info)).flatten()),
+        "CONNMARK" => Effect::Mark((revision >= 1).then(|| connection_mark(info)).flatten()),
+        "REDIRECT" => Effect::Translate(redirect(info).map_or(Translation::Unclear, Translation::Redirect)),
+        "NETMAP" => Effect::Translate(Translation::Unclear),
         // LOG, TCPMSS and the like: the next rule is next.
         _ => Effect::Match(Truth::True),
     }
+}
+
+/// `struct xt_mark_tginfo2`: a mark and a mask. Source: include/uapi/linux/netfilter/xt_mark.h.
+fn set_mark(info: &[u8]) -> Option<Marking> {
+    let (value, clear) = (native(info, 0)?, native(info, 4)?);
+    Some(Marking { target: MarkTarget::Meta, clear, value, of_other: None })
+}
+
+/// `struct xt_connmark_tginfo1`: a mark, two masks and what is done. Source: net/netfilter/xt_connmark.c.
+fn connection_mark(info: &[u8]) -> Option<Marking> {
+    let (value, connection, packet) = (native(info, 0)?, native(info, 4)?, native(info, 8)?);
+    let (target, clear, value, of_other) = match info.get(12)? {
+        0 => (MarkTarget::Ct, connection, value, None),
+        1 => (MarkTarget::Ct, connection, 0, Some(packet)),
+        2 => (MarkTarget::Meta, packet, 0, Some(connection)),
+        _ => return None,
+    };
+    // Bits may be shifted by revision 2.
+    let shifted = info.len() >= 16 && native(info, 12)? >> 16 != 0;
+    (!shifted).then_some(Marking { target, clear, value, of_other })
+}
+
+fn native(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
+}
+
+/// The port of a REDIRECT, if it is one; `struct nf_nat_ipv4_multi_range_compat` for IPv4, `nf_nat_range2` for IPv6.
+fn redirect(info: &[u8]) -> Option<Option<u16>> {
+    let (flags, at) = if info.len() >= 40 { (native(info, 0)?, 36) } else { (native(info, 4)?, 16) };
+    Some(be_port(flags, info.get(at..at + 2)?))
 }
 
 /// `NF_NAT_RANGE_MAP_IPS` and `NF_NAT_RANGE_PROTO_SPECIFIED` of nf_nat.h.
@@ -121,11 +190,15 @@ fn iptables_match(packet: &Packet, name: &str, revision: u32, info: &[u8]) -> Tr
         "tcp" if packet.protocol == protocol::TCP => tcp(packet, info),
         "udp" if packet.protocol == protocol::UDP => udp(packet, info),
         "multiport" if revision == 1 => multiport(packet, info).unwrap_or(Truth::Unknown),
-        "conntrack" if revision >= 2 => conntrack(packet, info).unwrap_or(Truth::Unknown),
+        "conntrack" if revision >= 2 => conntrack(packet, revision, info).unwrap_or(Truth::Unknown),
         "state" => state(packet, info),
         "addrtype" if revision == 1 => addrtype(packet, info).unwrap_or(Truth::Unknown),
         "icmp" if packet.protocol == protocol::ICMP => icmp(packet, info),
         "icmp6" if packet.protocol == protocol::ICMPV6 => icmp(packet, info),
+        "connmark" => {
+            let own = packet.traced.as_ref().and_then(|traced| traced.connection_mark);
+            own.and_then(|own| mark(own, info)).unwrap_or(Truth::Unknown)
+        }
         "mark" => {
             packet.traced.as_ref().and_then(|traced| mark(traced.mark?, info)).unwrap_or(Truth::Unknown)
         }
@@ -134,15 +207,25 @@ fn iptables_match(packet: &Packet, name: &str, revision: u32, info: &[u8]) -> Tr
     }
 }
 
-/// `struct xt_tcp`: ports, an option and flags, of which nothing is known, and what is inverted.
+/// `struct xt_tcp`: ports, an option of which nothing is known, flags, and what is inverted.
 ///
 /// Source: include/uapi/linux/netfilter/xt_tcpudp.h.
 fn tcp(packet: &Packet, info: &[u8]) -> Truth {
     let Some([ports @ .., option, mask, flags, inverted]) = info.first_chunk::<12>() else {
         return Truth::Unknown;
     };
-    let plain = [*option, *mask, *flags] == [0; 3];
-    both_ports(packet, ports, *inverted).and(if plain { Truth::True } else { Truth::Unknown })
+    /// `XT_TCP_INV_FLAGS`
+    const INVERTED: u8 = 4;
+    let flags = match &packet.traced {
+        _ if *mask == 0 => Truth::True,
+        Some(traced) => Truth::from(traced.tcp_flags & mask == *flags).negated(inverted & INVERTED != 0),
+        None => Truth::Unknown,
+    };
+    both_ports(packet, ports, *inverted).and(flags).and(if *option == 0 {
+        Truth::True
+    } else {
+        Truth::Unknown
+    })
 }
 
 /// `struct xt_udp`
@@ -210,10 +293,11 @@ fn word(bytes: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_ne_bytes(bytes.get(at..at + 2)?.try_into().ok()?))
 }
 
-/// `struct xt_addrtype_info_v1`, of which the destination's kind is known.
+/// `struct xt_addrtype_info_v1`. The source's kind is known of a packet that is followed.
 ///
 /// Source: include/uapi/linux/netfilter/xt_addrtype.h.
 fn addrtype(packet: &Packet, info: &[u8]) -> Option<Truth> {
+    const INVERT_SOURCE: u32 = 1;
     const INVERT_DESTINATION: u32 = 2;
     const UNICAST: u16 = 1 << 1;
     const LOCAL: u16 = 1 << 2;
@@ -226,7 +310,14 @@ fn addrtype(packet: &Packet, info: &[u8]) -> Option<Truth> {
     };
     let so = Truth::from(destination & kind != 0).negated(flags & INVERT_DESTINATION != 0);
     let destination = if destination == 0 { Truth::True } else { so };
-    Some(if source == 0 { destination } else { destination.and(Truth::Unknown) })
+    let own = packet.traced.as_ref().and_then(|traced| traced.source_route);
+    let from = match own {
+        _ if source == 0 => Truth::True,
+        Some((kind, _)) => Truth::from(source & 1_u16.checked_shl(kind).unwrap_or(0) != 0)
+            .negated(flags & INVERT_SOURCE != 0),
+        None => Truth::Unknown,
+    };
+    Some(destination.and(from))
 }
 
 /// `struct xt_state_info`. Source: include/uapi/linux/netfilter/xt_state.h.
@@ -237,22 +328,69 @@ fn state(packet: &Packet, info: &[u8]) -> Truth {
     }
 }
 
-/// `struct xt_conntrack_mtinfo2` and `…3`, of which states are the same.
+/// `struct xt_conntrack_mtinfo2` and `…3`: what the connection's first packet had, its state, its status.
 ///
-/// Source: include/uapi/linux/netfilter/xt_conntrack.h.
-fn conntrack(packet: &Packet, info: &[u8]) -> Option<Truth> {
-    /// `XT_CONNTRACK_STATE` and its alias, which says how it was typed.
+/// Source: include/uapi/linux/netfilter/xt_conntrack.h, net/netfilter/xt_conntrack.c.
+fn conntrack(packet: &Packet, revision: u32, info: &[u8]) -> Option<Truth> {
+    /// `XT_CONNTRACK_STATE` and so on; the alias of the first says how it was typed.
     const STATE: u16 = 1;
+    const PROTOCOL: u16 = 1 << 1;
+    const SOURCE: u16 = 1 << 2;
+    const DESTINATION: u16 = 1 << 3;
+    const STATUS: u16 = 1 << 6;
+    const SOURCE_PORT: u16 = 1 << 8;
+    const DESTINATION_PORT: u16 = 1 << 9;
+    const DIRECTION: u16 = 1 << 12;
     const STATE_ALIAS: u16 = 1 << 13;
-    /// After eight addresses, two times, a protocol and four ports.
-    const FLAGS: usize = 8 * 16 + 2 * 4 + 2 + 4 * 2;
-    let (flags, invert, mask) = (word(info, FLAGS)?, word(info, FLAGS + 2)?, word(info, FLAGS + 4)?);
-    if flags & STATE == 0 {
-        return Some(Truth::Unknown);
-    }
-    let state = conntrack_state(packet, mask).negated(invert & STATE != 0);
-    let alone = flags & !(STATE | STATE_ALIAS) == 0;
-    Some(if alone { state } else { state.and(Truth::Unknown) })
+    const KNOWN: [u16; 8] =
+        [STATE, PROTOCOL, SOURCE, DESTINATION, STATUS, SOURCE_PORT, DESTINATION_PORT, DIRECTION];
+    /// After eight addresses and two times: a protocol, four ports, the flags, the second ends of the ports.
+    const NUMBER: usize = 8 * 16 + 2 * 4;
+    const PORTS: usize = NUMBER + 2;
+    const FLAGS: usize = PORTS + 4 * 2;
+    const LAST_PORTS: usize = FLAGS + 4 * 2;
+    let (flags, invert) = (word(info, FLAGS)?, word(info, FLAGS + 2)?);
+    let port = |known: Ports, at: usize| match revision {
+        3 => Some(known.within(word(info, PORTS + at)?, word(info, LAST_PORTS + at)?)),
+        _ => Some(Truth::Unknown),
+    };
+    let one = |flag: u16| -> Option<Truth> {
+        let traced = packet.traced.as_ref();
+        Some(
+            match flag {
+                STATE => conntrack_state(packet, word(info, FLAGS + 4)?),
+                STATUS => status(packet, u32::from(word(info, FLAGS + 6)?)),
+                PROTOCOL => Truth::from(u16::from(packet.protocol) == word(info, NUMBER)?),
+                DIRECTION => Truth::from(packet.connection != Connection::Answer),
+                SOURCE => traced.map_or(Truth::Unknown, |traced| masked_address(info, 0, traced.original.0)),
+                DESTINATION => {
+                    traced.map_or(Truth::Unknown, |traced| masked_address(info, 32, traced.original.1))
+                }
+                SOURCE_PORT => {
+                    traced.map_or(Some(Truth::Unknown), |traced| port(traced.original_ports.0, 0))?
+                }
+                _ => traced.map_or(Some(Truth::Unknown), |traced| port(traced.original_ports.1, 2))?,
+            }
+            .negated(invert & flag != 0),
+        )
+    };
+    let asked = KNOWN.into_iter().filter(|flag| flags & flag != 0);
+    let known = asked.map(one).collect::<Option<Vec<Truth>>>()?;
+    let others = flags & !(KNOWN.iter().fold(STATE_ALIAS, |all, flag| all | flag)) != 0;
+    Some(Truth::all(known).and(if others { Truth::Unknown } else { Truth::True }))
+}
+
+/// Whether an address is one of those that an address and a mask say, each of 16 bytes.
+fn masked_address(info: &[u8], at: usize, own: IpAddr) -> Truth {
+    let own = match own {
+        IpAddr::V4(v4) => v4.octets().to_vec(),
+        IpAddr::V6(v6) => v6.octets().to_vec(),
+    };
+    let (Some(asked), Some(mask)) = (info.get(at..at + own.len()), info.get(at + 16..at + 16 + own.len()))
+    else {
+        return Truth::Unknown;
+    };
+    Truth::from(own.iter().zip(asked).zip(mask).all(|((own, asked), mask)| own & mask == asked & mask))
 }
 
 /// The bits of states are those of `ct state`; beside them are two of `ct status`.
@@ -273,7 +411,7 @@ mod tests {
     use pontoon_nft::syntax::IpVersion;
 
     use super::*;
-    use crate::packet::{Address, Connection, Ports};
+    use crate::packet::Address;
 
     fn asking(protocol: u8) -> Packet {
         Packet {

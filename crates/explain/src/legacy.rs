@@ -1,4 +1,4 @@
-//! The `filter` table of iptables-legacy, which nf_tables does not show, as an nftables table.
+//! The tables of iptables-legacy, which nf_tables does not show, as nftables tables.
 //!
 //! Source: include/uapi/linux/netfilter_ipv4/ip_tables.h, …/netfilter_ipv6/ip6_tables.h, …/netfilter/x_tables.h.
 
@@ -28,9 +28,30 @@ pub struct Blob {
     pub entries: Vec<u8>,
 }
 
-/// Names and numbers of the hooks of a `filter` table.
-const HOOKS: [(usize, &str, Hook); 3] =
-    [(1, "INPUT", Hook::Input), (2, "FORWARD", Hook::Forward), (3, "OUTPUT", Hook::Output)];
+/// Names and numbers of the hooks that tables have chains at.
+const HOOKS: [(usize, &str, Hook); 5] = [
+    (0, "PREROUTING", Hook::Prerouting),
+    (1, "INPUT", Hook::Input),
+    (2, "FORWARD", Hook::Forward),
+    (3, "OUTPUT", Hook::Output),
+    (4, "POSTROUTING", Hook::Postrouting),
+];
+
+/// The kinds of table that there are, by name. Source: net/ipv4/netfilter/iptable_*.c.
+pub const TABLES: [&str; 5] = ["raw", "mangle", "nat", "filter", "security"];
+
+/// What a table's chain is at a hook, and when its turn comes.
+fn kind(table: &str, hook: Hook) -> (ChainKind, i32) {
+    match (table, hook) {
+        ("raw", _) => (ChainKind::Filter, Priority::RAW),
+        ("mangle", Hook::Output) => (ChainKind::Route, Priority::MANGLE),
+        ("mangle", _) => (ChainKind::Filter, Priority::MANGLE),
+        ("nat", Hook::Prerouting | Hook::Output) => (ChainKind::Nat, Priority::DSTNAT),
+        ("nat", _) => (ChainKind::Nat, Priority::SRCNAT),
+        ("security", _) => (ChainKind::Filter, Priority::SECURITY),
+        _ => (ChainKind::Filter, Priority::FILTER),
+    }
+}
 
 /// Where things are in `struct ipt_entry` or `struct ip6t_entry`.
 struct Layout {
@@ -76,10 +97,15 @@ pub fn fingerprint(blob: &Blob) -> u64 {
     hasher.finish()
 }
 
-/// The table; `None` if the bytes are not one.
+/// The table `filter`; `None` if the bytes are not one.
 pub fn table(blob: &Blob) -> Option<Table> {
+    table_of(blob, "filter")
+}
+
+/// The table of this name, one of [`TABLES`]; `None` if the bytes are not one.
+pub fn table_of(blob: &Blob, name: &str) -> Option<Table> {
     let entries = entries(blob)?;
-    let heads = heads(blob, &entries);
+    let heads = heads(blob, &entries, name);
     let mut chains: Vec<ListedChain> = Vec::new();
     for entry in &entries {
         if let Some((name, base)) = heads.get(&entry.offset) {
@@ -104,7 +130,7 @@ pub fn table(blob: &Blob) -> Option<Table> {
         }
     }
     let family = if blob.version == IpVersion::V4 { Family::Ip } else { Family::Ip6 };
-    let table = TableRef::new(family, "filter");
+    let table = TableRef::new(family, name);
     Some(Table { table, handle: 0, comment: None, dormant: false, sets: Vec::new(), chains })
 }
 
@@ -145,13 +171,10 @@ fn entries(blob: &Blob) -> Option<Vec<Entry<'_>>> {
 type Heads = BTreeMap<usize, (String, Option<Base>)>;
 
 /// Where chains begin: those of hooks where the table says so, others after an entry that has their name.
-fn heads(blob: &Blob, entries: &[Entry<'_>]) -> Heads {
-    let base = |hook| Base {
-        kind: ChainKind::Filter,
-        hook,
-        priority: Priority::FILTER,
-        policy: Policy::Accept,
-        device: None,
+fn heads(blob: &Blob, entries: &[Entry<'_>], table: &str) -> Heads {
+    let base = |hook| {
+        let (kind, priority) = kind(table, hook);
+        Base { kind, hook, priority, policy: Policy::Accept, device: None }
     };
     let builtin = HOOKS.iter().filter(|(number, ..)| blob.hooks & (1 << number) != 0);
     let builtin = builtin

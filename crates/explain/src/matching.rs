@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use pontoon_nft::ruleset::Table;
 use pontoon_nft::syntax::{
     CtField, Element, EtherField, FibAddress, FibResult, Ip6Field, IpField, IpVersion, Key, Match, Meta, Op,
-    Operand, Right, SetRef, Transport, Value, ether_type, nf_proto, protocol,
+    Operand, PayloadBase, Right, SetRef, Transport, Value, ether_type, nf_proto, protocol,
 };
 
 use crate::packet::{Address, Connection, Interface, Packet, Ports, Traced};
@@ -21,7 +21,7 @@ pub fn matches(packet: &Packet, table: &Table, of: &Match) -> Truth {
     let negate = of.op == Op::Ne;
     match (&of.key[..], &of.right) {
         ([key], Right::Operand(operand)) => compare(packet, *key, of, operand).negated(negate),
-        (key, Right::Set(set)) => match elements(table, set) {
+        (key, Right::Set(set)) => match elements(packet, table, set) {
             // Addresses come and go in it, and may be any.
             None => Truth::Unknown,
             Some(elements) => {
@@ -32,14 +32,15 @@ pub fn matches(packet: &Packet, table: &Table, of: &Match) -> Truth {
     }
 }
 
-/// The elements of a set, as far as they tell what will be in it: not where packets or timers change it.
-pub fn elements<'a>(table: &'a Table, set: &'a SetRef) -> Option<&'a [Element]> {
+/// The elements of a set. Where packets or timers change it they tell what is in it now, for the packet that is followed
+/// now, but not for others.
+pub fn elements<'a>(packet: &Packet, table: &'a Table, set: &'a SetRef) -> Option<&'a [Element]> {
     match set {
         SetRef::Inline(elements) => Some(elements),
         SetRef::Named(name) => {
             let listed = table.set(name)?;
             let changing = listed.set.dynamic || listed.set.timeout;
-            (!changing).then_some(&listed.elements)
+            (!changing || packet.traced.is_some()).then_some(&listed.elements)
         }
     }
 }
@@ -79,8 +80,10 @@ fn has(packet: &Packet, key: Key) -> bool {
         Key::Arp(_) => false,
         Key::IcmpType => packet.protocol == protocol::ICMP,
         Key::Icmpv6Type => packet.protocol == protocol::ICMPV6,
-        Key::Meta(Meta::Iif | Meta::Iifname | Meta::Iifgroup) => packet.iif != Interface::None,
-        Key::Meta(Meta::Oif | Meta::Oifname | Meta::Oifgroup) => packet.oif != Interface::None,
+        // Without an interface, its name is empty and its number 0. Source: `nft_meta_get_eval_ifname()` in
+        // net/netfilter/nft_meta.c.
+        Key::Meta(Meta::Iifgroup | Meta::Iiftype) => packet.iif != Interface::None,
+        Key::Meta(Meta::Oifgroup) => packet.oif != Interface::None,
         Key::Meta(_) | Key::Ether(_) | Key::Ct(_) | Key::Fib { .. } | Key::Raw { .. } => true,
     }
 }
@@ -97,8 +100,8 @@ fn equals(packet: &Packet, key: Key, operand: &Operand) -> Truth {
     match key {
         Key::Meta(Meta::Iifname) => interface(&packet.iif, operand),
         Key::Meta(Meta::Oifname) => interface(&packet.oif, operand),
-        Key::Meta(Meta::Iif) => index(packet.traced.as_ref().and_then(|traced| traced.links.0), operand),
-        Key::Meta(Meta::Oif) => index(packet.traced.as_ref().and_then(|traced| traced.links.1), operand),
+        Key::Meta(Meta::Iif) => index(number_of(packet, &packet.iif, |traced| traced.links.0), operand),
+        Key::Meta(Meta::Oif) => index(number_of(packet, &packet.oif, |traced| traced.links.1), operand),
         Key::Meta(Meta::Nfproto) => number(u64::from(nf_proto_of(packet)), |value| match value {
             Value::NfProto(number) => Some(u64::from(*number)),
             _ => None,
@@ -155,7 +158,11 @@ fn of_traced(traced: &Traced, key: Key, operand: &Operand) -> Truth {
         Key::Icmpv6Type => is(Value::Icmpv6Type(traced.icmp)),
         Key::Ether(EtherField::Saddr) => bits(traced.ether, false),
         Key::Ether(EtherField::Daddr) => bits(traced.ether, true),
-        Key::Meta(Meta::Mark) => traced.mark.map_or(Truth::Unknown, |mark| is(Value::Mark(mark))),
+        Key::Meta(Meta::Mark) => marked(traced.mark, operand),
+        Key::Ct(CtField::Mark) => marked(traced.connection_mark, operand),
+        Key::Fib { address: FibAddress::Saddr, result, .. } => {
+            traced.source_route.map_or(Truth::Unknown, |route| source_route(traced, route, result, operand))
+        }
         // It was for us, or it would not have been taken in.
         Key::Meta(Meta::Pkttype) => is(Value::PktType(0)),
         Key::Ct(CtField::OriginalIpSaddr | CtField::OriginalIp6Saddr) => original(traced.original.0),
@@ -172,12 +179,55 @@ fn of_traced(traced: &Traced, key: Key, operand: &Operand) -> Truth {
     }
 }
 
+fn marked(mark: Option<u32>, operand: &Operand) -> Truth {
+    let Some(mark) = mark else { return Truth::Unknown };
+    match operand {
+        Operand::Value(Value::Mark(asked)) => Truth::from(*asked == mark),
+        Operand::Range { first: Value::Mark(first), last: Value::Mark(last) } => {
+            Truth::from((*first..=*last).contains(&mark))
+        }
+        _ => Truth::Unknown,
+    }
+}
+
+/// `fib saddr …`: which kind of address the source is, and whether the way back leads by the interface that the packet
+/// came in by.
+///
+/// Source: `nft_fib4_eval()` in net/ipv4/netfilter/nft_fib_ipv4.c, which knows ways to other hosts alone.
+fn source_route(traced: &Traced, (kind, link): (u32, u32), result: FibResult, operand: &Operand) -> Truth {
+    const UNICAST: u32 = 1;
+    let by_this = kind == UNICAST && Some(link) == traced.links.0;
+    match (result, operand) {
+        (FibResult::Type, Operand::Value(Value::FibAddrType(asked))) => Truth::from(*asked == kind),
+        (FibResult::Exists, Operand::Value(Value::Boolean(asked))) if by_this || kind != UNICAST => {
+            Truth::from(*asked == by_this)
+        }
+        (FibResult::Oif, Operand::Value(Value::IfIndex(0))) if by_this => Truth::False,
+        _ => Truth::Unknown,
+    }
+}
+
 /// `(key & mask) == value`
 fn masked(packet: &Packet, key: Key, mask: &Value, value: &Value) -> Truth {
     match (key, mask, value) {
         (Key::Ct(CtField::State), Value::CtState(mask), Value::CtState(value)) => {
             Truth::from(packet.connection.state() & mask == *value)
         }
+        (Key::Meta(Meta::Mark), Value::Mark(mask), Value::Mark(value)) => {
+            let own = packet.traced.as_ref().and_then(|traced| traced.mark);
+            own.map_or(Truth::Unknown, |own| Truth::from(own & mask == *value))
+        }
+        (Key::Ct(CtField::Mark), Value::Mark(mask), Value::Mark(value)) => {
+            let own = packet.traced.as_ref().and_then(|traced| traced.connection_mark);
+            own.map_or(Truth::Unknown, |own| Truth::from(own & mask == *value))
+        }
+        (key @ Key::Raw { .. }, mask, value) => match (tcp_flags(packet, key), mask, value) {
+            (Some(flags), Value::Other(mask), Value::Other(value)) if mask.len() == 1 && value.len() == 1 => {
+                Truth::from(flags & mask[0] == value[0])
+            }
+            (Some(flags), Value::Byte(mask), Value::Byte(value)) => Truth::from(flags & mask == *value),
+            _ => Truth::Unknown,
+        },
         (Key::Ct(CtField::Status), Value::CtStatus(mask), Value::CtStatus(0)) => {
             status(packet, *mask).negated(true)
         }
@@ -193,7 +243,24 @@ fn any_bit(packet: &Packet, key: Key, bits: &Value) -> Truth {
     match (key, bits) {
         (Key::Ct(CtField::State), Value::CtState(bits)) => Truth::from(packet.connection.state() & bits != 0),
         (Key::Ct(CtField::Status), Value::CtStatus(bits)) => status(packet, *bits),
+        (key @ Key::Raw { .. }, Value::Other(bits)) if bits.len() == 1 => {
+            tcp_flags(packet, key).map_or(Truth::Unknown, |flags| Truth::from(flags & bits[0] != 0))
+        }
         _ => Truth::Unknown,
+    }
+}
+
+/// The flags of a TCP header, if that is what a key reads.
+fn tcp_flags(packet: &Packet, key: Key) -> Option<u8> {
+    /// Source: RFC 9293, section 3.1.
+    const FLAGS: u16 = 13;
+    match key {
+        Key::Raw { base: PayloadBase::Transport, offset, len }
+            if offset == FLAGS && len == 1 && packet.protocol == protocol::TCP =>
+        {
+            packet.traced.as_ref().map(|traced| traced.tcp_flags)
+        }
+        _ => None,
     }
 }
 
@@ -202,9 +269,17 @@ pub(crate) fn status(packet: &Packet, bits: u32) -> Truth {
     const SNAT: u32 = 0x10;
     const DNAT: u32 = 0x20;
     if let Some(traced) = &packet.traced {
+        /// `IPS_EXPECTED`, `IPS_SEEN_REPLY`, `IPS_ASSURED`, `IPS_CONFIRMED`. Source: nf_conntrack_common.h.
+        const SEEN_REPLY: u32 = 0x2;
+        const OTHERS_OF_NEW: u32 = 0x1 | SEEN_REPLY | 0x4 | 0x8;
         let one = |bit: u32, truth: Truth| if bits & bit == 0 { Truth::False } else { truth };
-        let others = if bits & !(SNAT | DNAT) == 0 { Truth::False } else { Truth::Unknown };
-        return one(SNAT, traced.translated.0).or(one(DNAT, traced.translated.1)).or(others);
+        let answers = packet.connection == Connection::Answer;
+        let known = SNAT | DNAT | SEEN_REPLY | if answers { 0 } else { OTHERS_OF_NEW };
+        let others = if bits & !known == 0 { Truth::False } else { Truth::Unknown };
+        return one(SNAT, traced.translated.0)
+            .or(one(DNAT, traced.translated.1))
+            .or(one(SEEN_REPLY, Truth::from(answers)))
+            .or(others);
     }
     match packet.connection {
         Connection::NewPublished if bits & DNAT != 0 => Truth::True,
@@ -238,6 +313,10 @@ pub(crate) fn names(interface: &Interface, pattern: &str) -> Truth {
             _ => Truth::False,
         },
     }
+}
+
+fn number_of(packet: &Packet, interface: &Interface, read: fn(&Traced) -> Option<u32>) -> Option<u32> {
+    if *interface == Interface::None { Some(0) } else { packet.traced.as_ref().and_then(read) }
 }
 
 /// Where an interface's number is not known, it is not the loopback's: 1.

@@ -140,6 +140,12 @@ pub struct Traced {
     pub original_ports: (Ports, Ports),
     /// Its mark; `None` once a rule may have set one.
     pub mark: Option<u32>,
+    /// Its connection's mark, likewise.
+    pub connection_mark: Option<u32>,
+    /// What a route lookup says of its source: `RTN_…`, and the interface that the way back leaves by.
+    pub source_route: Option<(u32, u32)>,
+    /// The flags of its TCP header.
+    pub tcp_flags: u8,
 }
 
 impl Packet {

@@ -5,12 +5,12 @@ use std::net::IpAddr;
 
 use pontoon_nft::ruleset::{ListedChain, ListedRule, Table};
 use pontoon_nft::syntax::{
-    ElementData, IpVersion, Key, MarkTarget, Nat, NatKind, NatTarget, Policy, Rule, SetRef, Statement,
-    TableRef, Value, Verdict,
+    ElementData, IpVersion, Key, MarkSource, MarkTarget, Nat, NatKind, NatTarget, Policy, Rule, SetRef,
+    Statement, TableRef, Value, Verdict,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::extension::{Effect, effect};
+use crate::extension::{Effect, Marking, effect, extension_name};
 use crate::matching::{elements, is_element, matches};
 use crate::packet::Packet;
 use crate::truth::Truth;
@@ -55,8 +55,8 @@ pub struct Walk {
     pub plain: bool,
     /// What lets a packet through that is followed, or may.
     pub accepts: Vec<Reason>,
-    /// Whether it may have got a mark.
-    pub marked: bool,
+    /// The mark that it has afterwards, and its connection's; `None` where a rule may have set one.
+    pub marks: (Option<u32>, Option<u32>),
     /// Whether a rule that it met keeps connection tracking off it.
     pub untracked: bool,
 }
@@ -82,7 +82,7 @@ pub enum Translation {
 pub fn walk(packet: &Packet, table: &Table, chain: &str) -> Walk {
     let run = |unknown| {
         let mut walker = Walker {
-            packet,
+            packet: packet.clone(),
             table,
             unknown,
             trail: Vec::new(),
@@ -92,7 +92,6 @@ pub fn walk(packet: &Packet, table: &Table, chain: &str) -> Walk {
             translations: Vec::new(),
             plain: false,
             passed: Vec::new(),
-            marked: false,
             untracked: false,
         };
         walker.base(chain);
@@ -109,8 +108,9 @@ pub fn walk(packet: &Packet, table: &Table, chain: &str) -> Walk {
         // Nothing is unknown any more, so there is one end.
         _ => run(Truth::False).drops.into_iter().next(),
     };
-    let Walker { drops, translations, plain, passed: accepts, marked, untracked, .. } = all;
-    Walk { fate, otherwise, drops, translations, plain, accepts, marked, untracked }
+    let Walker { packet, drops, translations, plain, passed: accepts, untracked, .. } = all;
+    let marks = packet.traced.map_or((None, None), |traced| (traced.mark, traced.connection_mark));
+    Walk { fate, otherwise, drops, translations, plain, accepts, marks, untracked }
 }
 
 /// Who is left after a chain or rule.
@@ -123,7 +123,8 @@ struct Left {
 }
 
 struct Walker<'a> {
-    packet: &'a Packet,
+    /// With the marks that rules have set so far.
+    packet: Packet,
     table: &'a Table,
     /// What is taken for what is unknown.
     unknown: Truth,
@@ -137,7 +138,6 @@ struct Walker<'a> {
     plain: bool,
     /// What lets it through; noted of packets that are followed alone.
     passed: Vec<Reason>,
-    marked: bool,
     untracked: bool,
 }
 
@@ -203,9 +203,11 @@ impl Walker<'_> {
         let mut here = Truth::True;
         for statement in &listed.rule.statements {
             let (condition, verdicts) = self.statement(statement);
-            self.marked |= marks(self.packet, statement);
-            self.untracked |= is_notrack(statement);
             here = here.and(self.settle(condition));
+            if here != Truth::False {
+                self.mark(here, statement);
+                self.untracked |= is_notrack(statement);
+            }
             if here == Truth::False {
                 return Left { next: true, returned: false };
             }
@@ -226,7 +228,7 @@ impl Walker<'_> {
     fn statement(&self, statement: &Statement) -> (Truth, Option<Vec<(Truth, Act)>>) {
         let always = |act| (Truth::True, Some(vec![(Truth::True, act)]));
         match statement {
-            Statement::Match(of) => (matches(self.packet, self.table, of), None),
+            Statement::Match(of) => (matches(&self.packet, self.table, of), None),
             // A set that is full takes no more, and the rule ends there.
             Statement::Limit(_) | Statement::Chance { .. } | Statement::Update(_) => (Truth::Unknown, None),
             Statement::Verdict(verdict) => always(Act::Verdict(verdict.clone())),
@@ -237,9 +239,9 @@ impl Walker<'_> {
             }
             Statement::Nat(nat) => (Truth::True, Some(self.nat(nat))),
             Statement::Vmap { key, map } => (Truth::True, Some(self.vmap(key, map))),
-            Statement::Unknown { name, bytes } => match effect(self.packet, name, bytes) {
+            Statement::Unknown { name, bytes } => match effect(&self.packet, name, bytes) {
                 Effect::Match(truth) => (truth, None),
-                Effect::Mark => (Truth::True, None),
+                Effect::Mark(_) => (Truth::True, None),
                 Effect::Drop => always(Act::Verdict(Verdict::Drop)),
                 Effect::MayDrop => always(Act::Undecided),
                 Effect::Translate(translation) => always(Act::Translate(translation)),
@@ -251,14 +253,75 @@ impl Walker<'_> {
         }
     }
 
+    /// Sets a mark, if the statement does; where that is not sure, the mark is not known any more.
+    fn mark(&mut self, here: Truth, statement: &Statement) {
+        let Some(traced) = &self.packet.traced else { return };
+        let constant = |target, value| Marking { target, clear: u32::MAX, value, of_other: None };
+        let marking = match statement {
+            Statement::SetMark { target, source } => (
+                *target,
+                match source {
+                    MarkSource::Value(value) => Some(constant(*target, *value)),
+                    MarkSource::Mark(other) if other == target => return,
+                    MarkSource::Mark(_) => Some(Marking { of_other: Some(u32::MAX), ..constant(*target, 0) }),
+                    MarkSource::Map { key, map } => {
+                        self.mark_of_map(key, map).map(|value| constant(*target, value))
+                    }
+                },
+            ),
+            Statement::Unknown { name, bytes } => match effect(&self.packet, name, bytes) {
+                Effect::Mark(Some(marking)) => (marking.target, Some(marking)),
+                Effect::Mark(None) if name == "ct" => (MarkTarget::Ct, None),
+                Effect::Mark(None) => (MarkTarget::Meta, None),
+                _ => return,
+            },
+            _ => return,
+        };
+        let (target, marking) = marking;
+        let (own, other) = match target {
+            MarkTarget::Meta => (traced.mark, traced.connection_mark),
+            MarkTarget::Ct => (traced.connection_mark, traced.mark),
+        };
+        let set = marking.and_then(|Marking { clear, value, of_other, .. }| {
+            let value = of_other.map_or(Some(value), |bits| Some(other? & bits))?;
+            // Where all bits are cleared, it does not matter what they were.
+            let kept = if clear == u32::MAX { 0 } else { own? & !clear };
+            Some(kept ^ value)
+        });
+        let becomes = if here == Truth::True || set == own { set } else { None };
+        if let Some(traced) = &mut self.packet.traced {
+            match target {
+                MarkTarget::Meta => traced.mark = becomes,
+                MarkTarget::Ct => traced.connection_mark = becomes,
+            }
+        }
+        // Chains that were walked before may let through another packet.
+        self.known.clear();
+    }
+
+    fn mark_of_map(&self, key: &[Key], map: &SetRef) -> Option<u32> {
+        let mut found = elements(&self.packet, self.table, map)?.iter();
+        let element = found.find(|element| is_element(&self.packet, key, element) != Truth::False)?;
+        match &element.data {
+            Some(ElementData::Values(values)) if is_element(&self.packet, key, element) == Truth::True => {
+                values
+                    .first()
+                    .and_then(|value| if let Value::Mark(mark) = value { Some(*mark) } else { None })
+            }
+            _ => None,
+        }
+    }
+
     /// The verdicts that a map may give: each element's, under the condition that the packet's key is the element's.
     fn vmap(&self, key: &[Key], map: &SetRef) -> Vec<(Truth, Act)> {
-        let Some(elements) = elements(self.table, map) else { return vec![(Truth::Unknown, Act::Undecided)] };
+        let Some(elements) = elements(&self.packet, self.table, map) else {
+            return vec![(Truth::Unknown, Act::Undecided)];
+        };
         let verdict = |element: &pontoon_nft::syntax::Element| match &element.data {
             Some(ElementData::Verdict(verdict)) => Act::Verdict(verdict.clone()),
             _ => Act::Undecided,
         };
-        elements.iter().map(|element| (is_element(self.packet, key, element), verdict(element))).collect()
+        elements.iter().map(|element| (is_element(&self.packet, key, element), verdict(element))).collect()
     }
 
     /// The translations that a rule may give. Where a map does not have the key, the rule ends.
@@ -271,15 +334,17 @@ impl Walker<'_> {
         match &nat.to {
             NatTarget::Constant { addresses, .. } if !fits(addresses.first) => Vec::new(),
             NatTarget::Constant { addresses, ports } => {
-                let one = addresses.first == addresses.last;
-                let port = ports.map(|range| range.first);
+                let one_port = ports.is_none_or(|range| range.first == range.last);
+                // Of several ports a source gets one that is free, which changes nothing here.
+                let one = addresses.first == addresses.last && (one_port || nat.kind == NatKind::Snat);
+                let port = ports.filter(|_| one_port).map(|range| range.first);
                 vec![(
                     Truth::True,
                     Act::Translate(if one { of(addresses.first, port) } else { Translation::Unclear }),
                 )]
             }
             NatTarget::Map { key, map, .. } => {
-                let Some(elements) = elements(self.table, map) else {
+                let Some(elements) = elements(&self.packet, self.table, map) else {
                     return vec![(Truth::Unknown, Act::Translate(Translation::Unclear))];
                 };
                 let translation = |element: &pontoon_nft::syntax::Element| match &element.data {
@@ -289,7 +354,7 @@ impl Walker<'_> {
                     _ => Translation::Unclear,
                 };
                 let act =
-                    |element| (is_element(self.packet, key, element), Act::Translate(translation(element)));
+                    |element| (is_element(&self.packet, key, element), Act::Translate(translation(element)));
                 elements.iter().map(act).collect()
             }
         }
@@ -392,15 +457,6 @@ enum Act {
     Undecided,
 }
 
-/// Whether a statement may give the packet a mark.
-fn marks(packet: &Packet, statement: &Statement) -> bool {
-    match statement {
-        Statement::SetMark { target, .. } => *target == MarkTarget::Meta,
-        Statement::Unknown { name, bytes } => effect(packet, name, bytes) == Effect::Mark,
-        _ => false,
-    }
-}
-
 /// Whether a statement keeps connection tracking off the packet.
 fn is_notrack(statement: &Statement) -> bool {
     match statement {
@@ -410,6 +466,16 @@ fn is_notrack(statement: &Statement) -> bool {
     }
 }
 
+/// A rule as nft shows it, with the names of iptables' extensions.
 fn shown(table: &Table, rule: &Rule) -> String {
-    rule.listing(table.table.family).to_string()
+    let mut text = rule.listing(table.table.family).to_string();
+    for statement in &rule.statements {
+        if let Statement::Unknown { name, bytes } = statement
+            && matches!(name.as_str(), "match" | "target")
+            && let Some(extension) = extension_name(bytes)
+        {
+            text = text.replacen(&format!("<{name}>"), &format!("xt {name} \"{extension}\""), 1);
+        }
+    }
+    text
 }

@@ -21,7 +21,7 @@ pub enum Version {
     V6,
 }
 
-/// A `filter` table as the kernel hands it out.
+/// A table as the kernel hands it out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
     /// The hooks at which it has a chain: `1 << NF_INET_…`.
@@ -77,10 +77,19 @@ pub fn has_filter(version: Version) -> bool {
 ///
 /// `EPERM` without `CAP_NET_ADMIN`; `Changing` where the table changed during each of 16 attempts.
 pub fn filter(version: Version) -> Result<Option<Table>, KernelError> {
-    if !has_filter(version) {
+    table(version, "filter")
+}
+
+/// The table of a name (`nat`, `mangle`, `raw`, `security`), if it is there.
+///
+/// # Errors
+///
+/// Those of [`filter`].
+pub fn table(version: Version, name: &str) -> Result<Option<Table>, KernelError> {
+    if !tables(version).iter().any(|there| there == name) {
         return Ok(None);
     }
-    let fail = |cause: Cause| KernelError::new(OPERATION, "filter", cause);
+    let fail = |cause: Cause| KernelError::new(OPERATION, name, cause);
     let family = match version {
         Version::V4 => AddressFamily::INET,
         Version::V6 => AddressFamily::INET6,
@@ -88,8 +97,8 @@ pub fn filter(version: Version) -> Result<Option<Table>, KernelError> {
     let socket = socket_with(family, SocketType::DGRAM, SocketFlags::CLOEXEC, None)
         .map_err(|errno| fail(errno.into()))?;
     for _ in 0..ATTEMPTS {
-        let info = info(&socket, version).map_err(|errno| fail(errno.into()))?;
-        match entries(&socket, version, info.size) {
+        let info = info(&socket, version, name).map_err(|errno| fail(errno.into()))?;
+        match entries(&socket, version, name, info.size) {
             Ok(entries) => {
                 let Info { hooks, entry, underflow, .. } = info;
                 return Ok(Some(Table { hooks, entry, underflow, entries }));
@@ -102,8 +111,8 @@ pub fn filter(version: Version) -> Result<Option<Table>, KernelError> {
     Err(fail(Cause::Changing { attempts: ATTEMPTS }))
 }
 
-fn info(socket: &OwnedFd, version: Version) -> Result<Info, Errno> {
-    let mut bytes = named(INFO_LEN);
+fn info(socket: &OwnedFd, version: Version, name: &str) -> Result<Info, Errno> {
+    let mut bytes = named(name, INFO_LEN);
     get(socket, version, GET_INFO, &mut bytes)?;
     let word = |index: usize| {
         let at = 32 + 4 * index;
@@ -113,17 +122,20 @@ fn info(socket: &OwnedFd, version: Version) -> Result<Info, Errno> {
     Ok(Info { hooks: word(0), entry: five(1), underflow: five(6), size: word(12) })
 }
 
-fn entries(socket: &OwnedFd, version: Version, size: u32) -> Result<Vec<u8>, Errno> {
-    let mut bytes = named(ENTRIES_HEADER + size as usize);
+fn entries(socket: &OwnedFd, version: Version, name: &str, size: u32) -> Result<Vec<u8>, Errno> {
+    let mut bytes = named(name, ENTRIES_HEADER + size as usize);
     bytes[32..36].copy_from_slice(&size.to_ne_bytes());
     get(socket, version, GET_ENTRIES, &mut bytes)?;
     Ok(bytes.split_off(ENTRIES_HEADER))
 }
 
-/// A request about the table `filter`: its name, then room for the answer.
-fn named(len: usize) -> Vec<u8> {
+/// A request about a table: its name, then room for the answer.
+fn named(name: &str, len: usize) -> Vec<u8> {
+    /// `XT_TABLE_MAXNAMELEN`, with the zero.
+    const MOST: usize = 31;
     let mut bytes = vec![0; len];
-    bytes[..6].copy_from_slice(b"filter");
+    let name = &name.as_bytes()[..name.len().min(MOST)];
+    bytes[..name.len()].copy_from_slice(name);
     bytes
 }
 

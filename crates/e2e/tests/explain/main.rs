@@ -1,6 +1,7 @@
 //! What `explain` says is what real packets meet; what it proposes, done as it is, lets them through.
 
 mod firewalls;
+mod nat;
 mod overlapping;
 mod picture;
 mod routing;

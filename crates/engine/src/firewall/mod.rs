@@ -118,7 +118,7 @@ fn bridge_netfilter() -> (bool, bool) {
 }
 
 /// The `filter` tables of iptables-legacy that are there.
-pub(crate) fn legacy_tables() -> Result<Vec<Table>, EngineError> {
+fn legacy_tables() -> Result<Vec<Table>, EngineError> {
     legacy_blobs()?.iter().map(|blob| legacy::table(blob).ok_or(EngineError::LegacyTable)).collect()
 }
 

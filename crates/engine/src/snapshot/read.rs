@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use ipnet::IpNet;
+use pontoon_explain::legacy::{self, Blob};
 use pontoon_kernel::iptables::{self, Version};
 use pontoon_kernel::socket::{Protocol as Part, Socket};
 use pontoon_kernel::sysctl::Sysctl;
@@ -19,11 +20,13 @@ use pontoon_netlink::rule::{Action, DumpRules, Rule};
 use pontoon_netlink::socket_diag::InetSocket;
 use pontoon_netlink::{Family, Prefix};
 use pontoon_nft::ruleset::{Ruleset, Table};
+use pontoon_nft::syntax::IpVersion;
 
-use crate::{EngineError, firewall};
+use crate::EngineError;
 
 /// Settings that decide where packets go, below `/proc/sys`.
-const SETTINGS: [&str; 10] = [
+const SETTINGS: [&str; 11] = [
+    "net/ipv4/conf/all/src_valid_mark",
     "net/ipv4/ip_forward",
     "net/ipv4/conf/all/rp_filter",
     "net/ipv4/conf/all/route_localnet",
@@ -221,16 +224,31 @@ fn ruleset(unread: &mut Vec<String>) -> Ruleset {
     })
 }
 
-/// Its tables of iptables-legacy, of which `filter` can be read.
+/// Its tables of iptables-legacy.
 fn legacy(unread: &mut Vec<String>) -> Vec<Table> {
-    for (version, program) in [(Version::V4, "iptables"), (Version::V6, "ip6tables")] {
-        let others = iptables::tables(version).into_iter().filter(|name| name != "filter");
-        unread.extend(others.map(|name| format!("{program}-legacy table {name}")));
+    let mut found = Vec::new();
+    for (version, ip, program) in
+        [(Version::V4, IpVersion::V4, "iptables"), (Version::V6, IpVersion::V6, "ip6tables")]
+    {
+        for name in iptables::tables(version) {
+            match legacy_table(version, ip, &name) {
+                Ok(table) => found.extend(table),
+                Err(why) => unread.push(format!("{program}-legacy table {name}: {why}")),
+            }
+        }
     }
-    firewall::legacy_tables().unwrap_or_else(|error| {
-        unread.push(format!("iptables-legacy rules: {error}"));
-        Vec::new()
-    })
+    found
+}
+
+fn legacy_table(version: Version, ip: IpVersion, name: &str) -> Result<Option<Table>, String> {
+    if !legacy::TABLES.contains(&name) {
+        return Err("what it is for is not known".to_owned());
+    }
+    let read = iptables::table(version, name).map_err(|error| error.to_string())?;
+    let Some(iptables::Table { hooks, entry, underflow, entries }) = read else { return Ok(None) };
+    let blob = Blob { version: ip, hooks, entry, underflow, entries };
+    let table = legacy::table_of(&blob, name);
+    table.map(Some).ok_or_else(|| "it is not understood".to_owned())
 }
 
 fn settings() -> BTreeMap<String, String> {

@@ -79,7 +79,11 @@ impl Journey<'_> {
             destination: flow.source,
             source: Some(flow.destination),
             iif: Some(&iif.name),
-            mark: self.mark,
+            mark: if namespace.setting("net/ipv4/conf/all/src_valid_mark") == Some(1) {
+                self.mark
+            } else {
+                Some(0)
+            },
         };
         let back = lookup::lookup(namespace, &query).route;
         let leads = |route: &pontoon_model::observed::snapshot::Route| {

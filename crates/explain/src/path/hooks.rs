@@ -3,16 +3,21 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
-use pontoon_model::observed::snapshot::{Link, Namespace};
+use pontoon_model::observed::snapshot::{Link, Namespace, RouteKind};
 use pontoon_nft::ruleset::{ListedChain, Table};
 use pontoon_nft::syntax::{Base, ChainKind, Family, Hook, IpVersion, Priority, protocol};
 
 use super::finding::{Code, Finding};
-use super::journey::Journey;
+use super::journey::{Journey, LOCAL, UNICAST};
+use super::lookup::{self, Query};
 use super::{Flow, Hop, Verdict, Way, fix};
 use crate::packet::{Address, Connection, Interface, Packet, Traced};
 use crate::truth::Truth;
 use crate::walk::{Fate, Reason, Translation, Walk, walk};
+
+/// Flags of TCP. Source: RFC 9293, section 3.1.
+const SYN: u8 = 0x02;
+const ACK: u8 = 0x10;
 
 /// A hook that a packet is at, and by which interfaces it came and goes.
 #[derive(Debug, Clone, Copy)]
@@ -26,6 +31,8 @@ pub(super) struct Point<'a> {
     pub(super) ether: Option<([u8; 6], [u8; 6])>,
     /// What the source becomes where it is masqueraded.
     pub(super) masquerade: Option<IpAddr>,
+    /// What the destination becomes where it is redirected to the host itself.
+    pub(super) redirect: Option<IpAddr>,
     /// What a route lookup says of the destination: `RTN_…`.
     pub(super) destination_kind: u32,
 }
@@ -40,13 +47,22 @@ pub(super) struct Track {
     pub(super) translated: Flow,
     /// Whether it is decided what becomes of its source, and of its destination.
     decided: (bool, bool),
+    /// Its mark; `None` where a rule may have set one.
+    pub(super) mark: Option<u32>,
     /// Whether a rule kept tracking off its packets.
     pub(super) untracked: bool,
 }
 
 impl Track {
     pub(super) fn new(namespace: usize, flow: Flow) -> Self {
-        Self { namespace, original: flow, translated: flow, decided: (false, false), untracked: false }
+        Self {
+            namespace,
+            original: flow,
+            translated: flow,
+            decided: (false, false),
+            mark: Some(0),
+            untracked: false,
+        }
     }
 
     fn is_source_translated(&self) -> bool {
@@ -122,12 +138,15 @@ fn translation_turn(hook: Hook) -> i32 {
 fn stops<'a>(namespace: &'a Namespace, point: &Point<'_>, v4: bool) -> Vec<Stop<'a>> {
     let device = if point.hook == Hook::Ingress { point.iif } else { point.oif };
     let sees = |table: &Table, base: &Base| match table.table.family {
+        // The hook of a device, in whichever family.
+        Family::Inet | Family::Netdev if matches!(point.hook, Hook::Ingress | Hook::Egress) => {
+            base.device.as_deref() == device.map(|link| link.name.as_str())
+        }
         Family::Inet => !point.bridge,
         Family::Ip => v4 && !point.bridge,
         Family::Ip6 => !v4 && !point.bridge,
         Family::Bridge => point.bridge,
-        Family::Netdev => base.device.as_deref() == device.map(|link| link.name.as_str()),
-        Family::Arp => false,
+        Family::Netdev | Family::Arp => false,
     };
     let tables = namespace.ruleset.tables.iter().map(|table| (table, false));
     let mut found: Vec<Stop<'a>> = tables
@@ -176,8 +195,11 @@ impl Journey<'_> {
             {
                 self.tracks[current].untracked = true;
             }
-            if outcome.marked {
-                self.mark = None;
+            let remarked = self.mark != outcome.marks.0;
+            self.mark = outcome.marks.0;
+            self.reroute |= remarked && stop.base.kind == ChainKind::Route;
+            if let Some(current) = self.current.filter(|_| !point.bridge) {
+                self.tracks[current].mark = outcome.marks.1;
             }
             quiet &= !outcome.accepts.iter().any(|reason| reason.handle.is_some());
             let (verdict, line) = self.judge(at, &point, stop, &outcome, flow);
@@ -275,6 +297,7 @@ impl Journey<'_> {
                 let sentence = format!("what {name} makes of its addresses is not known: {}", reason.text);
                 let place = self.snapshot.namespaces[at].name.clone();
                 self.find(Finding::new(Code::FirewallUnknown, &place, sentence).perhaps());
+                self.lost.get_or_insert(self.hops.len());
                 (Verdict::Unknown, text(reason))
             }
         }
@@ -291,6 +314,11 @@ impl Journey<'_> {
             Translation::Destination(address, to) => {
                 Flow { destination: *address, destination_port: port(to, flow.destination_port), ..flow }
             }
+            Translation::Redirect(to) if point.hook == Hook::Prerouting => Flow {
+                destination: point.redirect?,
+                destination_port: port(to, flow.destination_port),
+                ..flow
+            },
             Translation::Redirect(to) if point.hook == Hook::Output => {
                 let loopback = match flow.destination {
                     IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
@@ -386,8 +414,28 @@ impl Journey<'_> {
                 original: (track.original.source, track.original.destination),
                 original_ports: (track.original.source_port, track.original.destination_port),
                 mark: self.mark,
+                connection_mark: track.mark,
+                source_route: self.source_route(at, point, flow),
+                tcp_flags: if answer { SYN | ACK } else { SYN },
             }),
         }
+    }
+
+    /// What a route lookup says of the source, as `fib` asks.
+    fn source_route(&self, at: usize, point: &Point<'_>, flow: Flow) -> Option<(u32, u32)> {
+        let namespace = &self.snapshot.namespaces[at];
+        let query = Query { destination: flow.source, source: None, iif: None, mark: Some(0) };
+        if point.bridge {
+            return None;
+        }
+        let found = lookup::lookup(namespace, &query);
+        let route = found.route.filter(|_| found.doubt.is_none())?;
+        let kind = match route.kind {
+            RouteKind::Unicast => UNICAST,
+            RouteKind::Local => LOCAL,
+            _ => return None,
+        };
+        Some((kind, lookup::next_hop(route)?.link?))
     }
 
     /// What the namespace's connection tracking says of the packet.

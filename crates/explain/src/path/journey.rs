@@ -80,6 +80,10 @@ pub(super) struct Journey<'a> {
     pub(super) back_at: Option<At>,
     /// Whether its destination stands for all that is beyond the host's default route.
     pub(super) outside: bool,
+    /// Whether it is to be routed again, since a chain of type `route` gave it another mark.
+    pub(super) reroute: bool,
+    /// How many places it had passed when it was not known any more what became of its addresses.
+    pub(super) lost: Option<usize>,
     /// Where it was, and how it was then.
     seen: Vec<(At, Flow)>,
 }
@@ -101,10 +105,18 @@ pub fn explain(snapshot: &Snapshot, question: &Question) -> Explanation {
         entered: None,
         back_at: None,
         outside: question.outside,
+        reroute: false,
+        lost: None,
         seen: Vec::new(),
     };
     let (sent, end) = journey.set_out(question);
     journey.come_back(sent, end);
+    if let Some(after) = journey.lost {
+        let doubtful = journey.hops.iter_mut().skip(after);
+        doubtful
+            .filter(|hop| hop.verdict == Verdict::Unreachable)
+            .for_each(|hop| hop.verdict = Verdict::Unknown);
+    }
     let mut verdict = match journey.findings.iter().map(|finding| finding.severity).max() {
         Some(Severity::Blocks) => Verdict::Unreachable,
         Some(Severity::Unknown) => Verdict::Unknown,
@@ -251,7 +263,7 @@ impl Journey<'_> {
         let snapshot = self.snapshot;
         let oif = link(snapshot, (at, next.link));
         self.hook(at, self.point(at, Hook::Output, None, oif, next, flow), &mut flow);
-        if flow.destination != sent.destination {
+        if flow.destination != sent.destination || std::mem::take(&mut self.reroute) {
             let Some(anew) = self.route(at, flow, Some(flow.source), None) else { return (sent, End::Stuck) };
             next = anew;
             self.check_loopback_leaves(at, next, flow);
@@ -283,6 +295,8 @@ impl Journey<'_> {
         let (namespace, Some(iif)) = (&snapshot.namespaces[at.0], link(snapshot, at)) else {
             return End::Stuck;
         };
+        let ingress = Point { hook: Hook::Ingress, ..self.entering(at.0, iif, flow) };
+        self.hook(at.0, ingress, &mut flow);
         self.begin(at.0, flow);
         self.check_martian(namespace, iif, flow);
         let point = self.entering(at.0, iif, flow);
@@ -450,7 +464,11 @@ impl Journey<'_> {
         let masquerade = near.or_else(|| own.iter().find(of_family)).map(|net| net.addr());
         let is_own = namespace.has_address(flow.destination) || flow.destination.is_loopback();
         let destination_kind = if next.local || is_own { LOCAL } else { UNICAST };
-        Point { hook, bridge: false, iif, oif, ether: None, masquerade, destination_kind }
+        let redirect = iif.and_then(|link| {
+            let mut own = namespace.addresses_of(link.index).filter(|net| of_family(&net));
+            own.next().map(|net| net.addr())
+        });
+        Point { hook, bridge: false, iif, oif, ether: None, masquerade, redirect, destination_kind }
     }
 
     /// How prerouting sees a packet.
@@ -520,6 +538,8 @@ impl Journey<'_> {
 
     /// Notes a finding, each once.
     pub(super) fn find(&mut self, finding: Finding) {
+        let doubtful = self.lost.is_some() && finding.severity == Severity::Blocks;
+        let finding = if doubtful { finding.perhaps() } else { finding };
         match self.findings.iter_mut().find(|known| known.is_as(&finding)) {
             Some(known) => {
                 let more: Vec<String> =

@@ -126,6 +126,10 @@ impl Journey<'_> {
             Crossing::Cable { from, to } => {
                 self.check_link(from);
                 self.check_link(to);
+                // Source: `skb_scrub_packet()` in net/core/skbuff.c.
+                if from.0 != to.0 {
+                    self.mark = Some(0);
+                }
             }
             Crossing::Bridge { bridge, from, to } => {
                 self.show_bridge(bridge, from, to);
@@ -186,6 +190,7 @@ impl Journey<'_> {
             oif,
             ether,
             masquerade: None,
+            redirect: None,
             destination_kind: kind,
         };
         let hooks: &[Hook] = match (from, to) {
@@ -193,10 +198,16 @@ impl Journey<'_> {
             (Some(_), None) => &[Hook::Prerouting, Hook::Input],
             (None, _) => &[Hook::Output, Hook::Postrouting],
         };
+        if iif.is_some() {
+            self.hook(bridge.0, point(Hook::Ingress, iif, None, false), flow);
+        }
         for hook in hooks {
             let iif = iif.filter(|_| matches!(hook, Hook::Prerouting | Hook::Forward | Hook::Input));
             let oif = oif.filter(|_| matches!(hook, Hook::Forward | Hook::Output | Hook::Postrouting));
             self.hook(bridge.0, point(*hook, iif, oif, true), flow);
+        }
+        if oif.is_some() {
+            self.hook(bridge.0, point(Hook::Egress, None, oif, false), flow);
         }
         if from.is_some() && to.is_some() && self.calls_iptables(bridge, next.to.is_ipv4()) {
             let own = link(snapshot, bridge);

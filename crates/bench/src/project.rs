@@ -13,7 +13,7 @@ use crate::scale::Scale;
 /// What a project costs.
 #[derive(Debug)]
 pub(crate) struct Project {
-    /// How many services it has, each on two networks.
+    /// How many services it has, all on its default network.
     pub(crate) services: usize,
     /// `pontoon up -d` from nothing.
     pub(crate) up: Samples,
@@ -47,19 +47,16 @@ fn run(pontoon: &PathBuf, file: &Path, words: &[&str]) -> Result<Duration, Bench
     program::run(&mut command)
 }
 
-/// Every tenth publishes a port; each is on its project's own network and on one of ten others.
+/// Every tenth publishes a port.
 fn text(services: usize) -> String {
     let mut text = "services:\n".to_owned();
     for number in 0..services {
-        let ports =
-            if number % 10 == 0 { format!(", ports: ['{}:80']", 20_000 + number) } else { String::new() };
-        let network = number % 10;
-        writeln!(text, "  s{number}: {{ command: [sleep, infinity], networks: [all, n{network}]{ports} }}")
+        let ports = match number % 10 {
+            0 => format!(", ports: ['{}:80']", 20_000 + number),
+            _ => String::new(),
+        };
+        writeln!(text, "  s{number}: {{ command: [sleep, infinity]{ports} }}")
             .expect("a String takes everything");
-    }
-    text.push_str("networks:\n  all:\n");
-    for network in 0..services.min(10) {
-        writeln!(text, "  n{network}:").expect("a String takes everything");
     }
     text
 }

@@ -212,8 +212,8 @@ fn project(text: &mut String, figures: &Figures) -> fmt::Result {
     writeln!(text, "## A project\n")?;
     writeln!(
         text,
-        "A compose file of {} services, each a process of its own on two networks, every tenth with a published port: \
-         `up -d` from nothing takes {}, `up -d` again {}, `down` {} (medians of {}; worst {}, {} and {}).\n",
+        "A compose file of {} services, each a process of its own on the default network, every tenth with a published \
+         port: `up -d` from nothing takes {}, `up -d` again {}, `down` {} (medians of {}; worst {}, {} and {}).\n",
         project.services,
         time(project.up.median()),
         time(project.again.median()),

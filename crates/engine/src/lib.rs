@@ -29,6 +29,7 @@ pub mod observe;
 mod plug;
 pub mod prune;
 pub mod publish;
+pub mod reach;
 pub mod recover;
 pub mod rejoin;
 pub mod renumber;

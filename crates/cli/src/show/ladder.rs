@@ -114,7 +114,7 @@ fn fix(text: &mut String, explained: &Explanation) {
 }
 
 /// A text in lines of at most so many characters, where it has spaces.
-fn wrapped(text: &str, width: usize) -> Vec<String> {
+pub(super) fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
         let last = lines.last_mut().expect("there is always one");

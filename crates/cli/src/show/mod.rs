@@ -6,6 +6,7 @@ pub(crate) mod inspect;
 pub(crate) mod ladder;
 pub(crate) mod list;
 pub(crate) mod log;
+pub(crate) mod matrix;
 pub(crate) mod moment;
 pub(crate) mod plan;
 pub(crate) mod progress;

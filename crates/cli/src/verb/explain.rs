@@ -1,7 +1,7 @@
 //! `pontoon explain`
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
@@ -73,8 +73,7 @@ impl Explain {
     fn explain(self, global: &Global) -> Result<ExitCode, Failure> {
         let Scene { snapshot, mut ends } = scene(global, self.file.as_ref(), &[&self.from, &self.to.who])?;
         if let Some(path) = &self.save {
-            let written = fs::write(path, snapshot.to_json());
-            written.map_err(|error| Failure::io(format!("could not write {}", path.display()), &error))?;
+            save(path, &snapshot)?;
         }
         if let Who::Name(text) = ends[1].clone() {
             let at = explain::question(&snapshot, &ends[0], &Who::Outside, Carries::Echo)?;
@@ -135,10 +134,8 @@ fn name(who: &Who) -> String {
 /// The host as it is, or as a file has it, with those who are meant.
 pub(crate) fn scene(global: &Global, file: Option<&PathBuf>, whos: &[&Who]) -> Result<Scene, Failure> {
     if let Some(path) = file {
-        let text = fs::read_to_string(path);
-        let text = text.map_err(|error| Failure::io(format!("could not read {}", path.display()), &error))?;
         let ends = whos.iter().map(|who| (*who).clone()).collect();
-        return Ok(Scene { snapshot: Snapshot::from_json(&text)?, ends });
+        return Ok(Scene { snapshot: load(path)?, ends });
     }
     let reader = global.reader()?;
     let mut ends: Vec<Who> = whos.iter().map(|who| (*who).clone()).collect();
@@ -172,8 +169,21 @@ pub(crate) fn scene(global: &Global, file: Option<&PathBuf>, whos: &[&Who]) -> R
     Ok(Scene { snapshot, ends })
 }
 
+/// Keeps a picture of a host in a file.
+pub(crate) fn save(path: &Path, snapshot: &Snapshot) -> Result<(), Failure> {
+    let written = fs::write(path, snapshot.to_json());
+    written.map_err(|error| Failure::io(format!("could not write {}", path.display()), &error))
+}
+
+/// The picture of a host in a file.
+pub(crate) fn load(path: &Path) -> Result<Snapshot, Failure> {
+    let text = fs::read_to_string(path);
+    let text = text.map_err(|error| Failure::io(format!("could not read {}", path.display()), &error))?;
+    Ok(Snapshot::from_json(&text)?)
+}
+
 /// The command that puts back what is this instance's.
-fn restore(global: &Global) -> String {
+pub(crate) fn restore(global: &Global) -> String {
     let root = global.root.as_ref();
     let root =
         root.map_or_else(String::new, |root| format!("--root {} ", quote(&root.display().to_string())));

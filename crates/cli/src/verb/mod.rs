@@ -21,6 +21,7 @@ pub(crate) mod oci_hook;
 pub(crate) mod port;
 pub(crate) mod ps;
 pub(crate) mod publish;
+pub(crate) mod reach;
 pub(crate) mod restore;
 pub(crate) mod rm;
 pub(crate) mod route;

@@ -4,6 +4,8 @@ use std::io;
 use std::path::PathBuf;
 
 use pontoon_engine::EngineError;
+use pontoon_engine::explain::QuestionError;
+use pontoon_engine::report::ReportError;
 use pontoon_kernel::error::KernelError;
 use pontoon_kernel::lab::LabError;
 use pontoon_kernel::netns::NetnsError;
@@ -26,6 +28,15 @@ pub(crate) enum BenchError {
     /// The engine refused.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// The host could not be read.
+    #[error(transparent)]
+    Report(#[from] ReportError),
+    /// Nothing could be asked of what was read.
+    #[error(transparent)]
+    Question(#[from] QuestionError),
+    /// A packet was followed as it never goes.
+    #[error("the packet's way was not what it ought to be")]
+    Astray,
     /// The engine's state could not be read.
     #[error(transparent)]
     Store(#[from] StoreError),

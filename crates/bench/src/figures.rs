@@ -9,6 +9,7 @@ use crate::attach::{Attach as _, Cold, InProcess};
 use crate::burst;
 use crate::connections::{self, Connections};
 use crate::error::BenchError;
+use crate::explain::{self, Explained};
 use crate::growth::{self, Switched};
 use crate::level::{Level, Site};
 use crate::machine::Machine;
@@ -40,6 +41,8 @@ pub(crate) enum Part {
     Traffic,
     /// A project of many services
     Project,
+    /// A packet followed over a large host
+    Explain,
     /// Attaches and detaches beside the number of endpoints
     Endpoints,
     /// What makes the floor grow; with the endpoints
@@ -75,6 +78,8 @@ pub(crate) struct Figures {
     pub(crate) project: Option<Project>,
     /// Streams and requests.
     pub(crate) passages: Vec<Passage>,
+    /// A packet followed over a large host.
+    pub(crate) explained: Option<Explained>,
 }
 
 /// What it costs to start the program.
@@ -113,6 +118,7 @@ pub(crate) fn measure(scale: &Scale, quick: bool, parts: &[Part]) -> Result<Figu
         connections: None,
         project: None,
         passages: Vec::new(),
+        explained: None,
     };
     if step(Part::Start, "`pontoon --version` and memory") {
         let (version, nothing) = start_up(&pontoon, scale)?;
@@ -138,6 +144,9 @@ pub(crate) fn measure(scale: &Scale, quick: bool, parts: &[Part]) -> Result<Figu
     }
     if step(Part::Project, "a project of many services") {
         figures.project = Some(project::measure(scale)?);
+    }
+    if step(Part::Explain, "a packet over a large host") {
+        figures.explained = Some(explain::measure(scale)?);
     }
     let growth = wanted(Part::Growth);
     if step(Part::Endpoints, "beside endpoints") || growth {

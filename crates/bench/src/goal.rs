@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::connections::{Connections, FEW};
+use crate::explain::Explained;
 use crate::figures::{Figures, Start};
 use crate::level::Level;
 use crate::packet::LIMIT;
@@ -47,6 +48,9 @@ const AT_ONCE_PUBLISHING_LIMIT: Duration = Duration::from_secs(1);
 /// What a project of many services may take to come up, and to go.
 const UP_LIMIT: Duration = Duration::from_secs(2);
 const DOWN_LIMIT: Duration = Duration::from_secs(1);
+/// What it may take to read a large host, and to follow a packet over it.
+const READ_LIMIT: Duration = Duration::from_millis(300);
+const FOLLOW_LIMIT: Duration = Duration::from_millis(20);
 /// How much of the traffic by hand there must be.
 const TRAFFIC_SHARE: f64 = 0.97;
 
@@ -71,7 +75,23 @@ pub(crate) fn all(figures: &Figures) -> Vec<Goal> {
     goals.extend(at_once_publishing(figures));
     goals.extend(figures.project.iter().flat_map(project));
     goals.extend(figures.passages.iter().map(passage));
+    goals.extend(figures.explained.iter().flat_map(explained));
     goals
+}
+
+fn explained(explained: &Explained) -> [Goal; 2] {
+    let (containers, rules, elements) = explained.size;
+    let host = format!("{containers} containers, {rules} rules, {elements} elements");
+    let goal = |what: String, limit, measured: &Samples| Goal {
+        what,
+        goal: format!("at most {}", time(limit)),
+        measured: time(measured.median()),
+        met: measured.median() <= limit,
+    };
+    [
+        goal(format!("read a host of {host}"), READ_LIMIT, &explained.read),
+        goal("follow a packet over it, there and back".to_owned(), FOLLOW_LIMIT, &explained.followed),
+    ]
 }
 
 fn along(all: &[Attached]) -> Vec<Goal> {

@@ -8,6 +8,7 @@ mod attach;
 mod burst;
 mod connections;
 mod error;
+mod explain;
 mod figures;
 mod floor;
 mod goal;

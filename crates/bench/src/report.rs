@@ -49,7 +49,10 @@ pub(crate) fn share(share: f64) -> String {
 pub(crate) fn write(figures: &Figures) -> String {
     let mut text = String::new();
     let sections = [machine, goals, levels, bursts, parts, at_once, packets, start_up, project, growth];
-    let sections = sections.into_iter().chain(ports::SECTIONS);
+    let sections = sections
+        .into_iter()
+        .chain(ports::SECTIONS)
+        .chain([explained as fn(&mut String, &Figures) -> fmt::Result]);
     let written = sections.into_iter().try_for_each(|section| section(&mut text, figures));
     written.expect("a String takes everything");
     text
@@ -248,6 +251,23 @@ fn growth(text: &mut String, figures: &Figures) -> fmt::Result {
         row
     });
     table(text, &heads, rows)
+}
+
+fn explained(text: &mut String, figures: &Figures) -> fmt::Result {
+    let Some(explained) = &figures.explained else { return Ok(()) };
+    let (containers, rules, elements) = explained.size;
+    writeln!(text, "## A packet explained\n")?;
+    writeln!(
+        text,
+        "`pontoon explain` on a host of {containers} containers on two networks, with {rules} rules of somebody's in \
+         `forward`, and {elements} elements in a set that every hundredth of them looks into: {} to read all namespaces, \
+         {} to follow a packet from one container to one of the other network, and its answer (99th percentiles {} and \
+         {}).\n",
+        time(explained.read.median()),
+        time(explained.followed.median()),
+        time(explained.read.p99()),
+        time(explained.followed.p99())
+    )
 }
 
 fn both(samples: &Samples) -> String {

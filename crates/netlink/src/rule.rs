@@ -24,7 +24,14 @@ const FRA_SUPPRESS_PREFIXLEN: u16 = 14;
 const FRA_TABLE: u16 = 15;
 const FRA_FWMASK: u16 = 16;
 const FRA_OIFNAME: u16 = 17;
+const FRA_FLOW: u16 = 11;
+const FRA_TUN_ID: u16 = 12;
+const FRA_L3MDEV: u16 = 19;
+const FRA_UID_RANGE: u16 = 20;
 const FRA_PROTOCOL: u16 = 21;
+const FRA_IP_PROTO: u16 = 22;
+const FRA_SPORT_RANGE: u16 = 23;
+const FRA_DPORT_RANGE: u16 = 24;
 
 const FIB_RULE_INVERT: u32 = 2;
 const RT_TABLE_COMPAT: u32 = 252;
@@ -99,6 +106,21 @@ pub struct Rule {
     pub suppress_group: Option<u32>,
     /// Who made it; [`crate::PROTOCOL`] is us.
     pub protocol: u8,
+    /// The transport protocol and its ports. Read only: a rule that is added has none.
+    pub transport: Transport,
+    /// Whether it asks for more, which is not read: the type of service, the user, a tunnel, a VRF, a realm.
+    pub asks_more: bool,
+}
+
+/// What a rule asks of the transport header; ports are from the first to the last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Transport {
+    /// The protocol's number.
+    pub protocol: Option<u8>,
+    /// Source ports.
+    pub source: Option<(u16, u16)>,
+    /// Destination ports.
+    pub destination: Option<(u16, u16)>,
 }
 
 impl Rule {
@@ -117,6 +139,8 @@ impl Rule {
             suppress_prefix_len: None,
             suppress_group: None,
             protocol: crate::PROTOCOL,
+            transport: Transport::default(),
+            asks_more: false,
         }
     }
 
@@ -186,6 +210,8 @@ impl Rule {
         rule.protocol = 0;
         // The kernel leaves the priority 0 out.
         rule.priority = Some(0);
+        // The type of service.
+        rule.asks_more = header[3] != 0;
         rule.invert = u32::from_ne_bytes(header[8..12].try_into().ok()?) & FIB_RULE_INVERT != 0;
         let (mut table, mut goto) = (u32::from(header[4]), 0);
         for attr in Attrs::new(&payload[HEADER_LEN..]) {
@@ -221,6 +247,12 @@ impl Rule {
             FRA_SUPPRESS_PREFIXLEN => self.suppress_prefix_len = limit(),
             FRA_SUPPRESS_IFGROUP => self.suppress_group = limit(),
             FRA_PROTOCOL => self.protocol = attr.u8().unwrap_or_default(),
+            FRA_IP_PROTO => self.transport.protocol = attr.u8(),
+            FRA_SPORT_RANGE => self.transport.source = ports(attr),
+            FRA_DPORT_RANGE => self.transport.destination = ports(attr),
+            FRA_L3MDEV => self.asks_more |= attr.u8() != Some(0),
+            FRA_TUN_ID => self.asks_more |= attr.value.iter().any(|byte| *byte != 0),
+            FRA_UID_RANGE | FRA_FLOW => self.asks_more = true,
             _ => {}
         }
     }
@@ -228,6 +260,12 @@ impl Rule {
     fn mark_mut(&mut self) -> &mut Mark {
         self.mark.get_or_insert(Mark { value: 0, mask: u32::MAX })
     }
+}
+
+/// `struct fib_rule_port_range`: both ends, in the machine's order.
+fn ports(attr: &Attr<'_>) -> Option<(u16, u16)> {
+    let [a, b, c, d] = *attr.value.first_chunk::<4>()?;
+    Some((u16::from_ne_bytes([a, b]), u16::from_ne_bytes([c, d])))
 }
 
 /// A request for all rules, or those of a family.

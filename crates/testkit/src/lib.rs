@@ -55,6 +55,16 @@ impl Host {
         Host { logs: Rc::default() }
     }
 
+    /// The same, for another thread of a test in a sandbox.
+    ///
+    /// # Panics
+    ///
+    /// When the process is not in one.
+    pub fn shared() -> Host {
+        assert!(sandbox::is_inside(), "only a test in a sandbox has a host");
+        Host::here()
+    }
+
     /// Fails the test, naming the tool, when `tool` is not installed.
     ///
     /// # Panics

@@ -32,6 +32,11 @@ macro_rules! sandboxed {
     )+};
 }
 
+/// Whether this process is a test's in its sandbox.
+pub(crate) fn is_inside() -> bool {
+    std::env::var_os(INSIDE).is_some()
+}
+
 /// Runs `body` in a sandbox: [`sandboxed!`] expands to this. `path` is the test's, with its crate in front.
 ///
 /// The test binary is run again inside, for this test alone, so that `body` starts in a fresh process.

@@ -154,6 +154,12 @@ fn policy(rule: Rule) -> seen::Rule {
         },
         invert: rule.invert,
         suppress: rule.suppress_prefix_len,
+        transport: seen::Transport {
+            protocol: rule.transport.protocol,
+            source: rule.transport.source,
+            destination: rule.transport.destination,
+        },
+        asks_more: rule.asks_more || rule.suppress_group.is_some(),
     }
 }
 

@@ -79,6 +79,7 @@ impl Journey<'_> {
             destination: flow.source,
             source: Some(flow.destination),
             iif: Some(&iif.name),
+            transport: Some(flow.reversed().transport()),
             mark: if namespace.setting("net/ipv4/conf/all/src_valid_mark") == Some(1) {
                 self.mark
             } else {

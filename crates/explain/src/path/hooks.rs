@@ -424,7 +424,7 @@ impl Journey<'_> {
     /// What a route lookup says of the source, as `fib` asks.
     fn source_route(&self, at: usize, point: &Point<'_>, flow: Flow) -> Option<(u32, u32)> {
         let namespace = &self.snapshot.namespaces[at];
-        let query = Query { destination: flow.source, source: None, iif: None, mark: Some(0) };
+        let query = Query { transport: Some(flow.reversed().transport()), ..Query::to(flow.source) };
         if point.bridge {
             return None;
         }

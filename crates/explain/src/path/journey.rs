@@ -146,7 +146,7 @@ impl Journey<'_> {
             }
             From::Outside(source) => {
                 let flow = Flow { source, ..asked };
-                let query = Query { destination: source, source: None, iif: None, mark: Some(0) };
+                let query = Query { transport: Some(flow.reversed().transport()), ..Query::to(source) };
                 let host = &self.snapshot.namespaces[0];
                 let hop = lookup::lookup(host, &query).route.and_then(lookup::next_hop);
                 let Some(entry) = hop.and_then(|hop| hop.link) else {
@@ -257,8 +257,16 @@ impl Journey<'_> {
             );
             return (flow, End::Stuck);
         };
+        let first = flow;
         flow.source = source;
         let sent = flow;
+        // Once it has its address, the way is asked for again: rules may ask from where.
+        if self.leads_elsewhere(at, first, flow) {
+            let Some(anew) = self.route(at, flow, Some(source), None) else {
+                return (flow, self.back_at.take().map_or(End::Stuck, |at| self.receive(at, flow)));
+            };
+            next = anew;
+        }
         self.begin(at, flow);
         let snapshot = self.snapshot;
         let oif = link(snapshot, (at, next.link));
@@ -271,9 +279,23 @@ impl Journey<'_> {
         (sent, self.after_routing(at, next, None, flow))
     }
 
+    /// Whether a packet goes another way with its source than without one.
+    fn leads_elsewhere(&self, at: usize, without: Flow, with: Flow) -> bool {
+        let namespace = &self.snapshot.namespaces[at];
+        if without.source == with.source || namespace.rules.iter().all(|rule| rule.from.is_none()) {
+            return false;
+        }
+        let query =
+            Query { mark: self.mark, transport: Some(with.transport()), ..Query::to(with.destination) };
+        let before = lookup::lookup(namespace, &query);
+        let after = lookup::lookup(namespace, &Query { source: Some(with.source), ..query });
+        (before.route, before.refused) != (after.route, after.refused)
+    }
+
     fn source_for(&self, at: usize, flow: Flow, next: Next) -> Option<IpAddr> {
         let namespace = &self.snapshot.namespaces[at];
-        let query = Query { destination: flow.destination, source: None, iif: None, mark: self.mark };
+        let transport = Some(flow.transport());
+        let query = Query { mark: self.mark, transport, ..Query::to(flow.destination) };
         let found = lookup::lookup(namespace, &query);
         let by_route = found.route.and_then(|route| {
             let hop = lookup::next_hop(route)?;
@@ -374,6 +396,7 @@ impl Journey<'_> {
             source,
             iif: iif.map(|link| link.name.as_str()),
             mark: self.mark,
+            transport: Some(flow.transport()),
         };
         let found = lookup::lookup(namespace, &query);
         let command = route_command(namespace, &query);

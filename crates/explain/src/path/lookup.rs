@@ -7,8 +7,9 @@ use std::cmp::Reverse;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use pontoon_model::observed::snapshot::{Namespace, NextHop, Route, RouteKind, Rule, RuleAction};
+use pontoon_model::observed::snapshot::{Namespace, NextHop, Route, RouteKind, Rule, RuleAction, Transport};
 
+use crate::packet::Ports;
 use crate::truth::Truth;
 
 /// What a route is looked up for.
@@ -22,6 +23,15 @@ pub struct Query<'a> {
     pub iif: Option<&'a str>,
     /// Its mark; `None` where a rule may have set one.
     pub mark: Option<u32>,
+    /// Its protocol, source ports and destination ports; `None` where the question is not about one packet.
+    pub transport: Option<(u8, Ports, Ports)>,
+}
+
+impl Query<'_> {
+    /// How a namespace sends to an address.
+    pub fn to(destination: IpAddr) -> Self {
+        Self { destination, source: None, iif: None, mark: Some(0), transport: None }
+    }
 }
 
 /// A rule that was asked.
@@ -135,7 +145,23 @@ fn is_for(rule: &Rule, query: &Query<'_>) -> Truth {
         (Some((value, mask)), Some(mark)) => Truth::from(mark & mask == value),
         (Some(_), None) => Truth::Unknown,
     };
-    Truth::from(known).and(mark).negated(rule.invert)
+    let more = if rule.asks_more { Truth::Unknown } else { Truth::True };
+    Truth::from(known).and(mark).and(transport(rule, query)).and(more).negated(rule.invert)
+}
+
+/// Whether a packet has the protocol and the ports that a rule asks for.
+fn transport(rule: &Rule, query: &Query<'_>) -> Truth {
+    let asked = rule.transport;
+    if asked == Transport::default() {
+        return Truth::True;
+    }
+    let Some((protocol, source, destination)) = query.transport else { return Truth::Unknown };
+    let port = |own: Ports, asked: Option<(u16, u16)>| {
+        asked.map_or(Truth::True, |(first, last)| own.within(first, last))
+    };
+    Truth::from(asked.protocol.is_none_or(|number| number == protocol))
+        .and(port(source, asked.source))
+        .and(port(destination, asked.destination))
 }
 
 /// The way out of a route that is taken: the first that works. The kernel chooses among several by the connection.
@@ -260,6 +286,16 @@ pub fn rule_shown(rule: &Rule) -> String {
             text.push_str(&format!("/{mask:#x}"));
         }
     }
+    if let Some(number) = rule.transport.protocol {
+        text.push_str(&format!(" ipproto {number}"));
+    }
+    for (word, ports) in [("sport", rule.transport.source), ("dport", rule.transport.destination)] {
+        match ports {
+            Some((first, last)) if first == last => text.push_str(&format!(" {word} {first}")),
+            Some((first, last)) => text.push_str(&format!(" {word} {first}-{last}")),
+            None => {}
+        }
+    }
     for (word, name) in [("iif", &rule.iif), ("oif", &rule.oif)] {
         if let Some(name) = name {
             text.push_str(&format!(" {word} {name}"));
@@ -283,7 +319,7 @@ pub struct Lesson {
 
 /// Looks up how a namespace sends to an address.
 pub fn teach(namespace: &Namespace, destination: IpAddr) -> Lesson {
-    let query = Query { destination, source: None, iif: None, mark: Some(0) };
+    let query = Query::to(destination);
     let found = lookup(namespace, &query);
     let command = namespace.ip(&format!("route get {destination}"));
     let lines = lines(namespace, &found);

@@ -83,6 +83,11 @@ impl Flow {
         }
     }
 
+    /// What rules of routing may ask of its transport header.
+    fn transport(self) -> (u8, Ports, Ports) {
+        (self.protocol, self.source_port, self.destination_port)
+    }
+
     /// Whether it has ports.
     pub fn has_ports(self) -> bool {
         matches!(self.protocol, protocol::TCP | protocol::UDP | protocol::SCTP)

@@ -72,7 +72,7 @@ impl Journey<'_> {
     /// Source: `arp_process()` in net/ipv4/arp.c.
     fn answers(&self, at: At, address: IpAddr) -> bool {
         let namespace = &self.snapshot.namespaces[at.0];
-        let query = Query { destination: address, source: None, iif: None, mark: Some(0) };
+        let query = Query::to(address);
         let is_local = || {
             let route = lookup::lookup(namespace, &query).route;
             route.is_some_and(|route| route.kind == RouteKind::Local)

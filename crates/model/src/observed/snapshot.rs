@@ -189,6 +189,23 @@ pub struct Rule {
     pub invert: bool,
     /// Routes with a prefix of this length or less do not count.
     pub suppress: Option<u32>,
+    /// What it asks of the transport header.
+    #[serde(default)]
+    pub transport: Transport,
+    /// Whether it asks for more than is known here: the type of service, the user, a tunnel, a VRF.
+    #[serde(default)]
+    pub asks_more: bool,
+}
+
+/// What a policy-routing rule asks of the transport header; ports are from the first to the last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Transport {
+    /// The protocol's number.
+    pub protocol: Option<u8>,
+    /// Source ports.
+    pub source: Option<(u16, u16)>,
+    /// Destination ports.
+    pub destination: Option<(u16, u16)>,
 }
 
 /// What happens to a packet that takes a route.

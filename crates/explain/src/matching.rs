@@ -357,6 +357,16 @@ fn destination_kind(packet: &Packet, operand: &Operand) -> Truth {
 }
 
 fn address(address: Address, operand: &Operand) -> Truth {
+    // Sets may have ten thousands of these.
+    if let (Address::In(net), Operand::Value(value)) = (address, operand)
+        && net.prefix_len() == net.max_prefix_len()
+    {
+        match (net.addr(), value) {
+            (IpAddr::V4(own), Value::Ipv4(asked)) => return Truth::from(own == *asked),
+            (IpAddr::V6(own), Value::Ipv6(asked)) => return Truth::from(own == *asked),
+            _ => {}
+        }
+    }
     let Some((first, last)) = bounds(operand) else { return Truth::Unknown };
     within(address, first, last)
 }

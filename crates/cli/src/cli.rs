@@ -13,7 +13,7 @@ pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
   0    done
   1    failed; what was begun is undone
-  2    the command line was wrong; `explain`: it cannot be told
+  2    the command line was wrong; `explain`: it cannot be told; `doctor`: only doubts and notes
   125  `run` or `exec`: the container could not be set up or entered
   126  `run` or `exec`: the command is there but cannot be run
   127  `run` or `exec`: there is no such command
@@ -70,6 +70,7 @@ pub(crate) enum Verb {
     Explain(verb::explain::Explain),
     Reach(verb::reach::Reach),
     Route(verb::route::Route),
+    Doctor(verb::doctor::Doctor),
     Firewall(verb::firewall::Firewall),
     Graph(verb::graph::Graph),
     Capture(verb::capture::Capture),
@@ -113,6 +114,7 @@ impl Verb {
             Self::Explain(verb) => verb.run(global),
             Self::Reach(verb) => verb.run(global),
             Self::Route(verb) => verb.run(global),
+            Self::Doctor(verb) => verb.run(global),
             Self::Firewall(verb) => verb.run(global),
             Self::Graph(verb) => verb.run(global),
             Self::Capture(verb) => verb.run(global),

@@ -200,6 +200,19 @@ impl Engine {
         Ok(restored)
     }
 
+    /// Puts back what is `wanted` of everything that is not as we made it.
+    pub(crate) fn repair_those(
+        &mut self,
+        wanted: impl Fn(&Drift) -> bool,
+    ) -> Result<Vec<Repair>, EngineError> {
+        let guard = self.exclusive()?;
+        let repaired = self.repair_alone(&Scope::everything(), None, &wanted);
+        drop(guard);
+        let mut all = repaired?.value;
+        all.retain(|repair| wanted(&repair.drift));
+        Ok(all)
+    }
+
     fn restored(&mut self, repairs: Vec<Repair>) -> Restored {
         let mut networks: Vec<NetworkName> = Vec::new();
         for Repair { drift, done } in &repairs {

@@ -11,6 +11,7 @@ pub mod conflict;
 pub mod connect;
 pub mod container;
 pub mod detached;
+pub mod doctor;
 pub mod drift;
 mod elsewhere;
 pub mod error;

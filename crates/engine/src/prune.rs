@@ -122,25 +122,35 @@ impl Engine {
         Ok(())
     }
 
-    /// Links with our mark that no record knows.
+    /// Removes links with our mark that no record knows.
     fn remove_leaked(&mut self) -> Result<Vec<String>, EngineError> {
-        let prefix = self.instance().mark_prefix();
-        // Links first: whatever is made after them is in the records that are read then.
-        let links = link::list(self.executor.host(), &DumpLinks::default())?;
-        let known = self.store.read(known_links)?;
         let mut gone = Vec::new();
-        for leaked in
-            links.into_iter().filter(|link| carries_prefix(link, &prefix) && !known.contains(&link.name))
-        {
+        for (index, name) in self.leaked()? {
             if self.mode == Mode::Apply {
-                match link::delete(self.executor.host(), &DelLink::One(leaked.index.into())) {
+                match link::delete(self.executor.host(), &DelLink::One(index.into())) {
                     Err(error) if !error.is_not_found() => return Err(error.into()),
                     _ => {}
                 }
             }
-            gone.push(format!("link {}", leaked.name));
+            gone.push(format!("link {name}"));
         }
         Ok(gone)
+    }
+
+    /// Links with our mark that no record knows, by name. What is just being made may be among them, where the caller
+    /// does not hold the writers' lock.
+    pub(crate) fn leaked_links(&mut self) -> Result<Vec<String>, EngineError> {
+        Ok(self.leaked()?.into_iter().map(|(_, name)| name).collect())
+    }
+
+    fn leaked(&mut self) -> Result<Vec<(pontoon_netlink::link::LinkIndex, String)>, EngineError> {
+        let prefix = self.instance().mark_prefix();
+        // Links first: whatever is made after them is in the records that are read then.
+        let links = link::list(self.executor.host(), &DumpLinks::default())?;
+        let known = self.store.read(known_links)?;
+        let leaked =
+            links.into_iter().filter(|link| carries_prefix(link, &prefix) && !known.contains(&link.name));
+        Ok(leaked.map(|link| (link.index, link.name)).collect())
     }
 
     /// Takes the table away and sets the host's switches back to what they were.

@@ -45,6 +45,33 @@ pub fn take(
     named: &[ContainerRef],
     restore: &str,
 ) -> Result<(Snapshot, Vec<String>), ReportError> {
+    gather(reader, named, restore, false)
+}
+
+/// The same with all containers and namespaces that are on one of our networks.
+///
+/// # Errors
+///
+/// Those of [`take`].
+pub fn everything(
+    reader: &Reader,
+    named: &[ContainerRef],
+    restore: &str,
+) -> Result<(Snapshot, Vec<String>), ReportError> {
+    gather(reader, named, restore, true)
+}
+
+/// Whether the namespace of a record is still there, and the same.
+pub(crate) fn is_there(sandbox: &Sandbox) -> bool {
+    open(&resolve::place(sandbox)).is_ok_and(|opened| opened.id() == sandbox.netns)
+}
+
+fn gather(
+    reader: &Reader,
+    named: &[ContainerRef],
+    restore: &str,
+    all: bool,
+) -> Result<(Snapshot, Vec<String>), ReportError> {
     let mut candidates = candidates(reader)?;
     let (mut queue, mut names) = (VecDeque::from([0]), Vec::new());
     for reference in named {
@@ -52,9 +79,13 @@ pub fn take(
         names.push(candidates[at].name.clone());
         queue.push_back(at);
     }
+    if all {
+        queue.extend((0..candidates.len()).filter(|at| !candidates[*at].endpoints.is_empty()));
+    }
+    let most = MOST + queue.len();
     let mut read: Vec<(usize, Namespace)> = Vec::new();
     while let Some(at) = queue.pop_front() {
-        if read.iter().any(|(known, _)| *known == at) || read.len() > MOST + named.len() {
+        if read.iter().any(|(known, _)| *known == at) || read.len() > most {
             continue;
         }
         let namespace = namespace(&candidates, at)?;

@@ -5,8 +5,10 @@
 //!   from that is said: passes, drops, or may drop.
 //! - [`legacy`] reads the table of iptables-legacy as if it were an nftables table, so that one walk does for both.
 //! - [`path`] takes one packet through the host that was read, there and back, and says what is in its way.
+//! - [`doctor`] asks for all the packets that should pass, and says what else is wrong with the host.
 //! - [`firewall`] finds the firewalls of others that stand in the way of containers, and names what lets them through.
 
+pub mod doctor;
 pub mod extension;
 pub mod firewall;
 pub mod legacy;

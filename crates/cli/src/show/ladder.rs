@@ -6,7 +6,7 @@ use anstyle::{AnsiColor, Style};
 use pontoon_engine::explain::{Explanation, Finding, Flow, Hop, Severity, Verdict, Way};
 
 /// How wide it is at the most: terminals are seldom narrower.
-const WIDTH: usize = 100;
+pub(super) const WIDTH: usize = 100;
 
 const GOOD: Style = AnsiColor::Green.on_default().bold();
 const BAD: Style = AnsiColor::Red.on_default().bold();

@@ -2,6 +2,7 @@
 
 pub(crate) mod changes;
 pub(crate) mod conflict;
+pub(crate) mod diagnosis;
 pub(crate) mod inspect;
 pub(crate) mod ladder;
 pub(crate) mod list;

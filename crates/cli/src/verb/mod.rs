@@ -4,6 +4,7 @@ pub(crate) mod capture;
 pub(crate) mod completion;
 pub(crate) mod compose;
 pub(crate) mod daemon;
+pub(crate) mod doctor;
 pub(crate) mod down;
 pub(crate) mod events;
 pub(crate) mod exec;

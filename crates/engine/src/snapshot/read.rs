@@ -113,6 +113,7 @@ fn interface(link: Link, known: &Known<'_>) -> seen::Link {
         route_localnet: v4(Ipv4Conf::RouteLocalnet) != 0,
         disable_ipv6: link.ipv6_conf(Ipv6Conf::DisableIpv6) == Some(1),
         calls_iptables: calls.unwrap_or_default(),
+        stp: link.bridge.as_ref().is_some_and(|bridge| bridge.stp == Some(true)),
         kind: link.kind,
         name: link.name,
     }

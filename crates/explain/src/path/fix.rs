@@ -123,17 +123,17 @@ fn is_bridge_of_ours(snapshot: &Snapshot, link: &Link) -> bool {
 }
 
 /// The network of ours whose subnet an address is in.
-pub(super) fn network_of(snapshot: &Snapshot, address: IpAddr) -> Option<&Network> {
+pub(crate) fn network_of(snapshot: &Snapshot, address: IpAddr) -> Option<&Network> {
     snapshot.networks.iter().find(|network| network.pools().any(|pool| pool.subnet.contains(&address)))
 }
 
 /// The network of ours whose bridge a link is.
-pub(super) fn network_by_bridge<'a>(snapshot: &'a Snapshot, bridge: &str) -> Option<&'a Network> {
+pub(crate) fn network_by_bridge<'a>(snapshot: &'a Snapshot, bridge: &str) -> Option<&'a Network> {
     snapshot.networks.iter().find(|network| network.bridge_name.as_str() == bridge)
 }
 
 /// Whether a network's sources are to become the host's when they leave it.
-pub(super) fn is_masqueraded(network: &Network, address: IpAddr) -> bool {
+pub(crate) fn is_masqueraded(network: &Network, address: IpAddr) -> bool {
     let pool = network.pools().find(|pool| pool.subnet.contains(&address));
     pool.is_some_and(|pool| {
         matches!(network.gateway_mode(pool), GatewayMode::Nat | GatewayMode::NatUnprotected)

@@ -11,13 +11,13 @@
 mod checks;
 mod deliver;
 mod finding;
-mod fix;
+pub(crate) mod fix;
 mod hooks;
 mod journey;
 pub mod lookup;
 mod missing;
 pub mod names;
-mod segment;
+pub(crate) mod segment;
 mod wire;
 
 use std::net::IpAddr;

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use pontoon_model::observed::snapshot::{Link, Snapshot};
 
 /// An interface: the place of its namespace in the snapshot, and its number there.
-pub(super) type At = (usize, u32);
+pub(crate) type At = (usize, u32);
 
 /// A part of the way between two interfaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Crossing {
+pub(crate) enum Crossing {
     /// Over a veth pair.
     Cable { from: At, to: At },
     /// Over a bridge, from one port to another; `None` is the bridge's own interface.
@@ -18,33 +18,33 @@ pub(super) enum Crossing {
 
 /// An interface that is reached, and how.
 #[derive(Debug, Clone)]
-pub(super) struct Station {
-    pub(super) at: At,
-    pub(super) way: Vec<Crossing>,
+pub(crate) struct Station {
+    pub(crate) at: At,
+    pub(crate) way: Vec<Crossing>,
 }
 
 /// All that is reached from an interface.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Segment {
-    pub(super) stations: Vec<Station>,
+pub(crate) struct Segment {
+    pub(crate) stations: Vec<Station>,
     /// Where it leads out of what was read: hardware, tunnels, cables into namespaces that nobody could name.
-    pub(super) exits: Vec<Station>,
+    pub(crate) exits: Vec<Station>,
 }
 
 /// What is reached by what leaves `at`.
-pub(super) fn segment(snapshot: &Snapshot, at: At) -> Segment {
+pub(crate) fn segment(snapshot: &Snapshot, at: At) -> Segment {
     let mut walk = Walk { snapshot, seen: BTreeSet::new(), found: Segment::default() };
     walk.leave(at, &[]);
     walk.found
 }
 
 /// An interface.
-pub(super) fn link(snapshot: &Snapshot, at: At) -> Option<&Link> {
+pub(crate) fn link(snapshot: &Snapshot, at: At) -> Option<&Link> {
     snapshot.namespaces.get(at.0)?.link(at.1)
 }
 
 /// The other end of a cable, if that was read.
-pub(super) fn peer(snapshot: &Snapshot, at: At) -> Option<At> {
+pub(crate) fn peer(snapshot: &Snapshot, at: At) -> Option<At> {
     let peer = link(snapshot, at)?.peer?;
     let namespace = snapshot.by_id(peer.netns?)?;
     link(snapshot, (namespace, peer.index)).map(|_| (namespace, peer.index))

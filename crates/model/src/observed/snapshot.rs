@@ -109,6 +109,9 @@ pub struct Link {
     pub disable_ipv6: bool,
     /// Whether the bridge calls iptables for IPv4 and for IPv6, whatever the sysctl says.
     pub calls_iptables: (bool, bool),
+    /// Whether it is a bridge that keeps to the spanning tree protocol.
+    #[serde(default)]
+    pub stp: bool,
 }
 
 /// The other end of a veth pair.

@@ -9,7 +9,7 @@ use pontoon_model::sandbox::{Origin, Status};
 use pontoon_model::shell::quote;
 use pontoon_model::{ContainerRef, Sandbox};
 use pontoon_netlink::Family;
-use pontoon_netlink::conntrack::{DumpEntries, Entry, IPS_DST_NAT};
+use pontoon_netlink::conntrack::{DumpEntries, Entry};
 use pontoon_plan::command;
 
 pub use pontoon_explain::doctor::{Act, Diagnosis, Evidence, Facts, Remedy, Scope, code, examine, worst};
@@ -127,7 +127,7 @@ fn tracked() -> Result<Vec<Tracked>, EngineError> {
 
 fn led(entry: &Entry) -> Option<Tracked> {
     let (sent, answer) = (&entry.orig, &entry.reply);
-    let is_led = entry.status & IPS_DST_NAT != 0;
+    let is_led = (sent.destination, sent.ports?.destination) != (answer.source, answer.ports?.source);
     (is_led && sent.protocol == UDP).then_some(Tracked {
         source: sent.source,
         destination: (sent.destination, sent.ports?.destination),

@@ -140,6 +140,17 @@ fn open(pid: u32) -> Result<Option<(ProcessId, OpenNetns)>, EngineError> {
     Ok(process.start_time().map(|started| (ProcessId { pid, started }, netns)))
 }
 
+/// Where the namespace of a container of Docker's or Podman's is that nobody has recorded; `None` for other references.
+pub(crate) fn unrecorded(reference: &ContainerRef) -> Result<Option<NetnsPlace>, EngineError> {
+    let (kind, name) = match reference {
+        ContainerRef::Docker(name) => (Kind::Docker, name),
+        ContainerRef::Podman(name) => (Kind::Podman, name),
+        _ => return Ok(None),
+    };
+    let found = find(&Client::open(kind)?, name)?;
+    Ok(Some(NetnsPlace::Pid(found.process.pid)))
+}
+
 impl Engine {
     /// The target that a container of Docker's or Podman's is.
     pub(crate) fn engines_target(&mut self, kind: Kind, name: &str) -> Result<Target, EngineError> {

@@ -16,7 +16,7 @@ use pontoon_model::sandbox::{NetnsId, Sandbox, Status};
 use pontoon_model::{ContainerRef, Endpoint, Publication};
 
 use crate::report::{Reader, ReportError};
-use crate::{EngineError, observe, resolve};
+use crate::{EngineError, elsewhere, observe, resolve};
 
 /// How many namespaces are read beside those that somebody named.
 const MOST: usize = 200;
@@ -199,7 +199,10 @@ fn find(
         ContainerRef::Pid(pid) => NetnsPlace::Pid(*pid),
         ContainerRef::NetnsName(name) => NetnsPlace::Named(name.clone()),
         ContainerRef::NetnsPath(path) => NetnsPlace::Path(path.clone()),
-        _ => resolve::place(&reader.known(reference)?),
+        _ => match reader.known(reference) {
+            Ok(known) => resolve::place(&known),
+            Err(unknown) => elsewhere::unrecorded(reference)?.ok_or(unknown)?,
+        },
     };
     let not_running = || EngineError::NotRunning(reference.to_string());
     let opened = match open(&place) {

@@ -82,6 +82,15 @@ pub fn extension_name(bytes: &[u8]) -> Option<&str> {
     Some(extension(bytes)?.0)
 }
 
+/// The address that iptables' `DNAT` leads to, if the expression is one and leads to one address.
+pub fn leads_to(name: &str, bytes: &[u8]) -> Option<IpAddr> {
+    let (target, revision, info) = extension(bytes).filter(|_| name == "target")?;
+    match iptables_target(target, revision, info) {
+        Effect::Translate(Translation::Destination(address, _)) => Some(address),
+        _ => None,
+    }
+}
+
 /// A lookup in a map of verdicts writes to the verdict's register.
 fn gives_verdict(bytes: &[u8]) -> bool {
     /// `NFTA_LOOKUP_DREG`

@@ -1,7 +1,7 @@
 //! What is wrong with a host: all of it, and not only what one packet meets.
 //!
 //! - `ways` asks for the packets that a healthy host lets through, and takes what is in their way.
-//! - `twice`, `subnets`, `sizes`, `defaults` look at the picture itself, for what no single packet shows.
+//! - `twice`, `subnets`, `sizes`, `defaults`, `targets` look at the picture itself, for what no single packet shows.
 //! - `reported` tells what others have found: what was changed of what is ours, what came over our subnets, what is left
 //!   over, flows that go on to where a port does not lead any more.
 //! - `merge` says one thing once: what follows from another finding is told with it.
@@ -14,6 +14,8 @@ mod remedy;
 mod reported;
 mod sizes;
 mod subnets;
+mod switches;
+mod targets;
 mod twice;
 mod ways;
 
@@ -152,9 +154,13 @@ pub fn examine(facts: &Facts, scope: &Scope) -> Vec<Diagnosis> {
     let snapshot = &facts.snapshot;
     let patients = patients(snapshot, scope);
     let mut causes = reported::changed(facts);
+    causes.extend(switches::find(snapshot, &patients));
     causes.extend(defaults::find(snapshot, &patients));
     causes.extend(twice::find(snapshot, &patients));
     causes.extend(subnets::find(snapshot));
+    if scope.is_everything() {
+        causes.extend(targets::find(snapshot));
+    }
     causes.extend(sizes::find(snapshot, &patients));
     causes.extend(reported::stale(facts));
     causes.extend(reported::left_over(facts));

@@ -15,7 +15,7 @@ pub(super) fn complete(snapshot: &Snapshot, diagnosis: &mut Diagnosis) {
     for remedy in diagnosis.fix.iter_mut().filter(|remedy| remedy.act == Act::Run) {
         let Some(command) = Command::parse(snapshot, &remedy.command) else { continue };
         remedy.ours |= command.is_ours();
-        remedy.undo = command.undo();
+        remedy.undo = command.undo().or(remedy.undo.take());
     }
 }
 

@@ -103,10 +103,19 @@ pub(super) fn comes_of(change: Code, met: Code) -> bool {
         ),
         InterfaceGone => matches!(met, NoRoute | NeighbourMissing | AddressMissing | Code::NoSource),
         LinkDown => matches!(met, NoRoute | NeighbourMissing | PortState | GatewayMissing | RouteElsewhere),
-        AddressMissing => matches!(met, Code::NoSource | NoRoute | NeighbourMissing),
+        AddressMissing => matches!(met, Code::NoSource | NoRoute | NeighbourMissing | BridgeWithoutAddress),
+        Code::Ipv6Disabled => {
+            matches!(met, Code::NoSource | NoRoute | NeighbourMissing | BridgeWithoutAddress | AddressMissing)
+        }
         BridgeWithoutAddress => matches!(
             met,
-            GatewayMissing | RouteElsewhere | NoRoute | Code::RpFilter | Code::ReplyAstray | NeighbourMissing
+            Code::NoSource
+                | GatewayMissing
+                | RouteElsewhere
+                | NoRoute
+                | Code::RpFilter
+                | Code::ReplyAstray
+                | NeighbourMissing
         ),
         BridgeChanged => matches!(met, PortState),
         PortChanged => matches!(met, PortsIsolated | PortState),

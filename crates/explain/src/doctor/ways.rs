@@ -10,7 +10,9 @@ use pontoon_nft::syntax::protocol;
 use super::Scope;
 use super::diagnosis::{Diagnosis, Evidence};
 use crate::path::segment::{peer, segment};
-use crate::path::{Code, Explanation, From, Question, Severity, Verdict, address_of, explain, fix, names};
+use crate::path::{
+    Code, Explanation, Finding, From, Question, Severity, Verdict, address_of, explain, fix, names,
+};
 
 /// Somebody beyond the default route. Source: RFC 5737, RFC 3849.
 const OUTSIDE: (IpAddr, IpAddr) = (
@@ -61,6 +63,11 @@ pub(super) fn walk(snapshot: &Snapshot, patients: &[usize], scope: &Scope) -> Ve
     }
     for at in patients {
         let namespace = &snapshot.namespaces[*at];
+        // A namespace of somebody's without a way out may be meant so.
+        let asks = !namespace.endpoints.is_empty() || scope.names(&namespace.name);
+        if !asks && !has_default(namespace, false) && !has_default(namespace, true) {
+            continue;
+        }
         if let (Some(explained), Some(server)) = (names::ask(snapshot, *at), namespace.name_servers.first()) {
             let words = format!("{} {server}:53/udp", namespace.name);
             told(snapshot, &explained, &words, std::slice::from_ref(&namespace.name), &mut found);
@@ -94,12 +101,26 @@ fn told(
         let seen = format!("{what} {outcome}");
         let asked = Evidence { seen, command: Some(format!("pontoon explain {words}")) };
         let mut one = Diagnosis::met(finding, ends, asked, &snapshot.restore);
+        one.evidence.splice(0..0, shown(explained, finding));
         if finding.code == Code::NobodyListens && words.starts_with("outside ") {
             // Whoever publishes a port may start what is to listen there later.
             one.severity = Severity::Note;
         }
         found.push(one);
     }
+}
+
+/// The command at the place on the way where something was met.
+fn shown(explained: &Explanation, finding: &Finding) -> Option<Evidence> {
+    let hops = &explained.hops;
+    let last = hops
+        .iter()
+        .position(|hop| hop.place == finding.place && hop.text.contains(&finding.sentence))
+        .or_else(|| {
+            hops.iter().position(|hop| hop.place == finding.place && hop.verdict != Verdict::Reachable)
+        })?;
+    let hop = hops[..=last].iter().rev().find(|hop| hop.place == finding.place && hop.command.is_some())?;
+    Some(Evidence { seen: hop.text.clone(), command: hop.command.clone() })
 }
 
 /// Whether a finding is what somebody wanted: a network whose addresses are routed by the next router keeps them; one

@@ -48,6 +48,7 @@ pub enum Code {
     PortsIsolated,
     PortState,
     PortWithoutBridge,
+    PortWithoutTarget,
     ReplyAstray,
     ReplyUnmatched,
     ResolverOnLoopback,
@@ -64,7 +65,7 @@ pub enum Code {
 
 impl Code {
     /// All of them.
-    pub const ALL: [Self; 52] = [
+    pub const ALL: [Self; 53] = [
         Self::AddressMissing,
         Self::AddressTwice,
         Self::AutoconfOn,
@@ -105,6 +106,7 @@ impl Code {
         Self::PortsIsolated,
         Self::PortState,
         Self::PortWithoutBridge,
+        Self::PortWithoutTarget,
         Self::ReplyAstray,
         Self::ReplyUnmatched,
         Self::ResolverOnLoopback,
@@ -162,6 +164,7 @@ impl Code {
             Self::PortsIsolated => "ports-isolated",
             Self::PortState => "port-state",
             Self::PortWithoutBridge => "port-without-bridge",
+            Self::PortWithoutTarget => "port-without-target",
             Self::ReplyAstray => "reply-astray",
             Self::ReplyUnmatched => "reply-unmatched",
             Self::ResolverOnLoopback => "resolver-on-loopback",

@@ -71,7 +71,7 @@ pub(super) fn dropped(
 }
 
 /// Whether it is a table of Pontoon's, of any instance.
-pub(super) fn is_ours(table: &Table) -> bool {
+pub(crate) fn is_ours(table: &Table) -> bool {
     table.table.name.starts_with("pontoon")
         && matches!(table.table.family, Family::Inet | Family::Bridge | Family::Netdev)
 }

@@ -113,7 +113,11 @@ pub(super) fn treat(
             .cloned()
             .collect();
         // What is as it was made first: it may be all that was wrong.
-        chosen.sort_by_key(|one| one.fix.iter().any(|remedy| remedy.act == Act::Run));
+        chosen.sort_by_key(|one| {
+            let runs = one.fix.iter().any(|remedy| remedy.act == Act::Run);
+            // Nothing can be put back that is switched off.
+            (one.code != doctor::Code::Ipv6Disabled, runs)
+        });
         if chosen.is_empty() {
             if round == 0 {
                 output::note(&nothing(found, choices));

@@ -1,5 +1,10 @@
 //! What `doctor` finds is so, and what mends it lets real packets through; what is somebody else's stays until it is named.
 
+mod faults;
+mod mending;
+mod overlapping;
+mod strangers;
+
 use std::ops::Deref;
 
 use pontoon_e2e::{Pontoon, program, state};
@@ -165,122 +170,5 @@ sandboxed! {
         pontoon.run("link e:x0=10.77.0.1/24 f:x0=10.77.0.2/24");
         let _server = host.serve("web", 80, "web");
         is_healthy(&pontoon);
-    }
-}
-
-sandboxed! {
-    fn forwarding_is_off(host: Host) {
-        let pontoon = web_and_db(&host);
-        mends(&host, &pontoon, "sysctl -w net.ipv4.ip_forward=0", "forwarding-off", "--fix", || out(&host));
-        mends(&host, &pontoon, "sysctl -w net.ipv4.conf.blue0.forwarding=0", "forwarding-off", "--fix", || out(&host));
-    }
-    fn rules_are_gone(host: Host) {
-        let pontoon = web_and_db(&host);
-        mends(&host, &pontoon, "nft flush chain inet pontoon postrouting", "no-way-back", "--fix", || out(&host));
-        mends(&host, &pontoon, "nft flush set inet pontoon masquerade4", "no-way-back", "--fix", || out(&host));
-        mends(&host, &pontoon, "nft flush ruleset", "rules-changed", "--fix", || out(&host));
-    }
-    fn anothers_chain_drops(host: Host) {
-        let pontoon = web_and_db(&host);
-        mends_by_name(&host, &pontoon, "nft 'add table inet theirs; add chain inet theirs forward { type filter hook forward priority 0; policy drop; }'", "firewall-drop", || out(&host));
-    }
-    fn anothers_legacy_table_drops(host: Host) {
-        host.need("iptables-legacy");
-        let pontoon = web_and_db(&host);
-        mends_by_name(&host, &pontoon, "iptables-legacy -P FORWARD DROP", "firewall-drop", || out(&host));
-    }
-    fn anothers_chain_drops_on_the_bridge(host: Host) {
-        let pontoon = web_and_db(&host);
-        mends_by_name(&host, &pontoon, "sysctl -w net.bridge.bridge-nf-call-iptables=1; nft 'add table ip theirs; add chain ip theirs forward { type filter hook forward priority 0; }; add rule ip theirs forward iifname blue0 oifname blue0 drop'", "firewall-drop", || to_web(&host));
-    }
-    fn there_is_no_default_route(host: Host) {
-        let pontoon = web_and_db(&host);
-        mends(&host, &pontoon, "ip -n web route delete default", "no-route", "--fix", || out(&host));
-    }
-    fn the_router_is_nobody(host: Host) {
-        let pontoon = web_and_db(&host);
-        mends(&host, &pontoon, "ip -n web route replace default via 10.5.0.77 dev eth0", "gateway-missing", "--fix", || out(&host));
-    }
-    fn the_default_route_is_internal(host: Host) {
-        let pontoon = web_and_db(&host);
-        pontoon.run("network create --internal --subnet 10.6.0.0/24 -o pontoon.dns=false inner");
-        pontoon.run("network connect inner web");
-        mends(&host, &pontoon, "ip -n web route replace default via 10.6.0.1 dev eth1", "default-route-internal", "--fix", || out(&host));
-    }
-    fn the_bridge_has_no_address(host: Host) {
-        let pontoon = web_and_db(&host);
-        mends(&host, &pontoon, "ip address flush dev blue0", "bridge-without-address", "--fix", || out(&host));
-    }
-    fn a_vpn_has_a_finer_route(host: Host) {
-        let pontoon = web_and_db(&host);
-        mends_by_name(&host, &pontoon, "ip link add wg0 type veth peer wg1; ip link set wg0 up; ip link set wg1 up; ip route add 10.5.0.0/25 dev wg0", "route-elsewhere", || out(&host));
-    }
-    fn a_vpn_has_a_finer_route_and_sources_are_checked(host: Host) {
-        let pontoon = web_and_db(&host);
-        mends_by_name(&host, &pontoon, "ip link add wg0 type veth peer wg1; ip link set wg0 up; ip link set wg1 up; sysctl -w net.ipv4.conf.all.rp_filter=1; ip route add 10.5.0.0/25 dev wg0", "route-elsewhere", || out(&host));
-    }
-    fn two_bridges_have_one_subnet(host: Host) {
-        let pontoon = web_and_db(&host);
-        is_healthy(&pontoon);
-        host.sh("ip link add br2 type bridge; ip link set br2 up; ip address add 10.5.0.1/24 dev br2");
-        finds(&pontoon, "subnet-twice");
-    }
-    fn a_port_is_on_no_bridge(host: Host) {
-        let pontoon = web_and_db(&host);
-        mends(&host, &pontoon, &format!("ip link set {PORT} nomaster"), "port-without-bridge", "--fix", || to_web(&host));
-    }
-    fn links_are_down(host: Host) {
-        let pontoon = web_and_db(&host);
-        mends(&host, &pontoon, "ip -n web link set eth0 down", "link-down", "--fix", || out(&host));
-        mends(&host, &pontoon, &format!("ip link set {PORT} down"), "link-down", "--fix", || to_web(&host));
-        mends(&host, &pontoon, "ip link set blue0 down", "link-down", "--fix", || to_web(&host));
-    }
-    fn links_are_gone(host: Host) {
-        let pontoon = web_and_db(&host);
-        mends(&host, &pontoon, "ip -n web link delete eth0", "interface-gone", "--fix", || to_web(&host));
-        mends(&host, &pontoon, "ip link delete blue0", "bridge-gone", "--fix", || to_web(&host));
-    }
-    fn spanning_tree_waits(host: Host) {
-        let pontoon = web_and_db(&host);
-        mends(&host, &pontoon, "ip link set blue0 type bridge stp_state 1 forward_delay 3000; ip link set blue0 down; ip link set blue0 up", "port-state", "--fix", || to_web(&host));
-    }
-    fn ports_are_isolated(host: Host) {
-        let pontoon = web_and_db(&host);
-        let all = "for port in $(ip -j link show master blue0 | grep -o 'veth[0-9a-f]*' | sort -u); do bridge link set dev $port isolated on; done";
-        mends(&host, &pontoon, all, "ports-isolated", "--fix", || to_web(&host));
-    }
-    fn a_neighbour_is_wrong(host: Host) {
-        let pontoon = web_and_db(&host);
-        mends(&host, &pontoon, "ip -n db neighbour replace 10.5.0.2 lladdr 02:00:00:00:00:99 dev eth0 nud permanent", "neighbour-wrong", "--fix", || to_web(&host));
-    }
-    fn two_have_one_address(host: Host) {
-        let pontoon = web_and_db(&host);
-        is_healthy(&pontoon);
-        host.sh("ip -n db address add 10.5.0.2/24 dev eth0");
-        finds(&pontoon, "address-twice");
-        let (report, _) = doctor(&pontoon, "--fix --yes");
-        assert_eq!(report["treated"][0]["outcome"], "fixed", "{:#}", report);
-        host.sh("ip -n db link set eth0 address $(ip netns exec web cat /sys/class/net/eth0/address)");
-        finds(&pontoon, "mac-twice");
-        let (report, _) = doctor(&pontoon, "--fix --yes");
-        assert_eq!(report["treated"][0]["outcome"], "fixed", "{:#}", report);
-    }
-    fn sizes_differ(host: Host) {
-        let pontoon = web_and_db(&host);
-        is_healthy(&pontoon);
-        host.sh(&format!("ip link set {PORT} mtu 1400"));
-        finds(&pontoon, "mtu-differs");
-        let (report, _) = doctor(&pontoon, "--fix --yes");
-        assert_eq!(report["treated"][0]["outcome"], "fixed", "{:#}", report);
-        host.sh("ip link set eth0 mtu 1400");
-    }
-    fn a_link_is_left_over(host: Host) {
-        let pontoon = web_and_db(&host);
-        host.sh("ip link add lost0 type bridge; ip link set lost0 alias \"$(cat /sys/class/net/blue0/ifalias | sed s/network:.*/endpoint:00/)\"");
-        let (report, exit) = doctor(&pontoon, "");
-        assert!(exit == 2 && codes(&report) == ["left-over"], "{}", shown(&pontoon));
-        let (report, exit) = doctor(&pontoon, "--fix --yes");
-        assert!(exit == 0 && report["treated"][0]["outcome"] == "fixed", "{report:#}");
-        assert!(!host.try_sh("ip link show lost0").status.success());
     }
 }

@@ -52,18 +52,9 @@ pub fn read(root: &Root, reader: &Reader, named: &Named) -> Result<Read, ReportE
     let mut scope = Scope::default();
     let mut references = Vec::new();
     for name in &named.names {
-        match reader.network(name) {
-            Ok(network) => {
-                scope.networks.insert(network.name.to_string());
-            }
-            Err(unknown) => {
-                let reference: ContainerRef = match name.parse() {
-                    Ok(reference) => reference,
-                    Err(_) => return Err(unknown),
-                };
-                references.push(reference);
-            }
-        }
+        let (network, container) = meant(reader, name)?;
+        scope.networks.extend(network);
+        references.extend(container);
     }
     let restore = format!("{} restore", named.program);
     let (snapshot, names) = snapshot::everything(reader, &references, &restore)?;
@@ -84,6 +75,21 @@ pub fn read(root: &Root, reader: &Reader, named: &Named) -> Result<Read, ReportE
     facts.overlaps = conflict::conflicts(reader, blocks)?.into_iter().map(overlap).collect();
     facts.left_over = engine.left_over(reader, &named.program)?;
     Ok(Read { facts, scope, unread })
+}
+
+/// The network and the container that a name means: both where both are called so. A part of an id means a network only
+/// where no container is called so.
+fn meant(reader: &Reader, name: &str) -> Result<(Option<String>, Option<ContainerRef>), ReportError> {
+    let reference: Option<ContainerRef> = name.parse().ok();
+    let container = match &reference {
+        Some(ContainerRef::Ours(ours)) => reader.container(ours).ok().and(reference),
+        _ => reference,
+    };
+    let named = reader.networks()?.into_iter().find(|network| network.name.as_str() == name);
+    match (named, container) {
+        (None, None) => Ok((Some(reader.network(name)?.name.to_string()), None)),
+        (named, container) => Ok((named.map(|network| network.name.to_string()), container)),
+    }
 }
 
 fn changed(drift: &Drift) -> Changed {

@@ -112,7 +112,21 @@ sandboxed! {
         finds(&pontoon, "mtu-differs");
         let (report, _) = doctor(&pontoon, "--fix --yes");
         assert_eq!(report["treated"][0]["outcome"], "fixed", "{:#}", report);
-        host.sh("ip link set eth0 mtu 1400");
+        is_healthy(&pontoon);
+    }
+    fn a_link_on_the_way_out_is_smaller(host: Host) {
+        let pontoon = web_and_db(&host);
+        pontoon.run("publish web 8081:81");
+        let _server = host.serve("web", 81, &"x".repeat(300_000));
+        let fetches = || host.fetch("outside", "192.0.2.2:8081").is_ok_and(|reply| reply.text.len() == 300_000);
+        assert!(fetches());
+        host.sh("ip link set eth0 mtu 1400; nft 'add table inet quiet; add chain inet quiet out { type filter hook output priority 0; }; add rule inet quiet out icmp type destination-unreachable drop'");
+        assert!(!fetches());
+        let (report, exit) = doctor(&pontoon, "");
+        assert!(exit == 2 && codes(&report) == ["mtu-smaller"], "{}", shown(&pontoon));
+        let (report, exit) = doctor(&pontoon, "--fix --yes");
+        assert!(exit == 0, "{report:#}\n{}", shown(&pontoon));
+        assert!(fetches() && to_web(&host), "{}", host.sh("ip -n web route"));
     }
     fn a_link_is_left_over(host: Host) {
         let pontoon = web_and_db(&host);

@@ -47,6 +47,9 @@ sandboxed! {
         host.sh(DROPS);
         host.sh("nft flush chain inet pontoon postrouting");
         let rules = host.sh("nft list table inet theirs");
+        let report = finds(&pontoon, "rules-changed");
+        let heads: Vec<_> = list(&report, "findings").iter().map(|one| one["code"].clone()).collect();
+        assert_eq!(heads, ["firewall-drop", "rules-changed"], "{}", shown(&pontoon));
         let (report, exit) = doctor(&pontoon, "--fix --yes");
         assert!(exit == 1 && list(&report, "treated").iter().all(|one| one["outcome"] == "fixed"), "{report:#}");
         assert!(codes(&report) == ["firewall-drop"], "{}", shown(&pontoon));

@@ -1,6 +1,7 @@
 //! What Pontoon did not make.
 
 use pontoon_e2e::Pontoon;
+use pontoon_e2e::docker::Docker;
 use pontoon_testkit::{Host, sandboxed};
 
 use super::{codes, doctor, list, shown, uplink};
@@ -100,5 +101,23 @@ sandboxed! {
         assert_eq!(doctor(&pontoon, "netns:ns2").1, 0);
         let (report, exit) = doctor(&pontoon, "--fix=no-route --yes netns:ns1");
         assert!(exit == 0 && host.pings("ns1", "198.51.100.10"), "{report:#}");
+    }
+
+    fn a_container_of_dockers_is_asked_about_by_its_name(host: Host) {
+        let _names = uplink(&host);
+        let docker = Docker::start(&host);
+        let (place, _) = docker.run("--name shop");
+        let pontoon = Pontoon::on(&host);
+        let passes = || host.pings(&place, "198.51.100.10");
+        assert!(passes());
+        let (report, exit) = doctor(&pontoon, "docker:shop");
+        assert!(exit == 0, "{report:#}");
+        host.sh("iptables -t nat -F POSTROUTING");
+        assert!(!passes());
+        let (report, exit) = doctor(&pontoon, "docker:shop");
+        assert!(exit == 1 && codes(&report) == ["no-way-back"], "{report:#}");
+        assert_eq!(report["findings"][0]["affected"][0], "docker:shop");
+        let (report, exit) = doctor(&pontoon, "--fix=no-way-back@host --yes docker:shop");
+        assert!(exit == 0 && passes(), "{report:#}");
     }
 }

@@ -48,7 +48,11 @@ fn explains(cause: &Diagnosis, met: &Diagnosis) -> bool {
     let near = cause.place == met.place
         || cause.affected.is_empty()
         || cause.affected.iter().any(|name| met.affected.contains(name) || *name == met.place);
-    let related = cause.code == met.code || comes_of(cause.code, met.code) || put_back && restores;
+    // What somebody else's rules do does not come of ours.
+    let own = met.fix.iter().any(|remedy| remedy.act == Act::Run) || met.place != cause.place;
+    let related = cause.code == met.code
+        || comes_of(cause.code, met.code) && !(cause.code == Code::RulesChanged && own)
+        || put_back && restores;
     let internal = cause.code == Code::DefaultRouteInternal
         && matches!(
             met.code,

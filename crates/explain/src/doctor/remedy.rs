@@ -3,12 +3,15 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use pontoon_model::observed::snapshot::{Link, Namespace, NeighbourState, Snapshot};
+use pontoon_model::observed::snapshot::{Link, Namespace, NeighbourState, Route, Snapshot};
 use pontoon_model::op::Netns;
 use pontoon_model::shell::quote;
 
 use super::diagnosis::{Act, Diagnosis};
 use crate::path::lookup;
+
+/// `RT_TABLE_MAIN` of rtnetlink.h.
+const MAIN: u32 = 254;
 
 /// Says of each step of a fix whose things it changes, and what takes it back.
 pub(super) fn complete(snapshot: &Snapshot, diagnosis: &mut Diagnosis) {
@@ -241,7 +244,7 @@ impl<'a> Command<'a> {
         };
         let v6 = self.after("via").is_some_and(|via| via.contains(':')) || to.addr().is_ipv6();
         let table: u32 = match self.after("table") {
-            None | Some("main") => 254,
+            None | Some("main") => MAIN,
             Some(text) => text.parse().ok()?,
         };
         let before = namespace.routes.iter().find(|route| {
@@ -264,9 +267,23 @@ impl<'a> Command<'a> {
     }
 }
 
-/// A route as ip(8) takes it, with its table.
-fn spelled(namespace: &Namespace, route: &pontoon_model::observed::snapshot::Route) -> String {
-    format!("{} table {}", lookup::shown(namespace, route), lookup::table_name(route.table))
+/// A route as ip(8) takes it, with all that it has.
+pub(super) fn spelled(namespace: &Namespace, route: &Route) -> String {
+    let mut text = lookup::shown(namespace, route);
+    if route.table != MAIN {
+        text.push_str(&format!(" table {}", lookup::table_name(route.table)));
+    }
+    // `RTPROT_BOOT` is what ip(8) takes by itself.
+    if route.protocol != 3 {
+        text.push_str(&format!(" proto {}", route.protocol));
+    }
+    if let Some(source) = route.source {
+        text.push_str(&format!(" src {source}"));
+    }
+    if let Some(mtu) = route.mtu {
+        text.push_str(&format!(" mtu {mtu}"));
+    }
+    text
 }
 
 /// The interface whose setting a key is: `net/ipv4/conf/IF/…`.

@@ -1,10 +1,40 @@
 //! Cables whose ends let packets of different sizes through.
 
-use pontoon_model::observed::snapshot::Snapshot;
+use pontoon_model::observed::snapshot::{Route, RouteKind, Snapshot};
 
 use super::diagnosis::{Diagnosis, Remedy};
-use crate::path::Code;
+use super::remedy::spelled;
 use crate::path::segment::{link, peer};
+use crate::path::{Code, Explanation};
+
+/// What a container sends that a link on the way out does not take: its default route is to say how much that is, and its
+/// interface stays as large as its neighbours'. Returns whether the route does not say so yet.
+pub(super) fn towards(
+    snapshot: &Snapshot,
+    sender: &str,
+    explained: &Explanation,
+    found: &mut Diagnosis,
+) -> bool {
+    let Some(namespace) = snapshot.by_name(sender).map(|at| &snapshot.namespaces[at]) else { return true };
+    let from = namespace.has_address(explained.packet.source);
+    let proposed =
+        found.fix.first().and_then(|remedy| remedy.command.rsplit(' ').next()?.parse::<u32>().ok());
+    let v6 = explained.packet.destination.is_ipv6();
+    let mut routes = namespace.routes.iter().filter(|route| {
+        route.destination.prefix_len() == 0
+            && route.destination.addr().is_ipv6() == v6
+            && route.kind == RouteKind::Unicast
+            && route.next_hops.first().is_some_and(|hop| hop.gateway.is_some())
+    });
+    let (Some(mtu), Some(route), true) = (proposed, routes.next(), from) else { return true };
+    if route.mtu.is_some_and(|known| known <= mtu) {
+        return false;
+    }
+    let better = spelled(namespace, &Route { mtu: Some(mtu), ..route.clone() });
+    let family = if v6 { "-6 " } else { "" };
+    found.fix = vec![Remedy::run(namespace.ip(&format!("{family}route replace {better}")))];
+    true
+}
 
 /// Both ends of a cable have one MTU, or what is larger than the smaller one vanishes without a word: nobody on a link
 /// says that a frame is too large.

@@ -7,8 +7,8 @@ use pontoon_model::observed::snapshot::{Namespace, Snapshot};
 use pontoon_model::publish::Protocol;
 use pontoon_nft::syntax::protocol;
 
-use super::Scope;
 use super::diagnosis::{Diagnosis, Evidence};
+use super::{Scope, sizes};
 use crate::path::segment::{peer, segment};
 use crate::path::{
     Code, Explanation, Finding, From, Question, Severity, Verdict, address_of, explain, fix, names,
@@ -92,10 +92,11 @@ fn told(
         port if explained.packet.has_ports() => {
             format!("what is sent to port {port} of {}", explained.packet.destination)
         }
+        _ if words.ends_with(" outside") => "a ping to the outside".to_owned(),
         _ => format!("a ping to {}", explained.packet.destination),
     };
     for finding in &explained.findings {
-        if is_meant(snapshot, finding.code, explained) {
+        if is_meant(snapshot, finding, explained) {
             continue;
         }
         let seen = format!("{what} {outcome}");
@@ -105,6 +106,12 @@ fn told(
         if finding.code == Code::NobodyListens && words.starts_with("outside ") {
             // Whoever publishes a port may start what is to listen there later.
             one.severity = Severity::Note;
+        }
+        if finding.code == Code::MtuSmaller
+            && ends.len() == 1
+            && !sizes::towards(snapshot, &ends[0], explained, &mut one)
+        {
+            continue;
         }
         found.push(one);
     }
@@ -124,12 +131,18 @@ fn shown(explained: &Explanation, finding: &Finding) -> Option<Evidence> {
 }
 
 /// Whether a finding is what somebody wanted: a network whose addresses are routed by the next router keeps them; one
-/// whose bridge has no address is answered by Pontoon's name server all the same, which says by which bridge.
-fn is_meant(snapshot: &Snapshot, code: Code, explained: &Explanation) -> bool {
+/// whose bridge has no address is answered by Pontoon's name server all the same, which says by which bridge. And a host
+/// without an uplink has none.
+fn is_meant(snapshot: &Snapshot, finding: &Finding, explained: &Explanation) -> bool {
     let source = explained.packet.source;
+    let host = &snapshot.namespaces[0];
+    let v6 = explained.packet.destination.is_ipv6();
+    if finding.code == Code::NoRoute && finding.place == host.name && !has_default(host, v6) {
+        return true;
+    }
     let Some(network) = fix::network_of(snapshot, source) else { return false };
     let mut pools = network.pools();
-    match code {
+    match finding.code {
         Code::NoWayBack => !fix::is_masqueraded(network, source),
         Code::BridgeWithoutAddress => {
             pools.any(|pool| pool.subnet.contains(&source) && !network.bridge_has_address(pool))

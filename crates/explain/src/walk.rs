@@ -249,7 +249,8 @@ impl Walker<'_> {
             Statement::Counter(_)
             | Statement::Log { .. }
             | Statement::SetMark { .. }
-            | Statement::Notrack => (Truth::True, None),
+            | Statement::Notrack
+            | Statement::Trace => (Truth::True, None),
         }
     }
 

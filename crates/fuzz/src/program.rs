@@ -111,6 +111,7 @@ fn plain(kind: u8, cursor: &mut Cursor<'_>) -> Insn {
         12 => Insn::Limit(limit(cursor)),
         13 => Insn::Notrack,
         14 => Insn::LookupVerdict { map: set(cursor), slot: slot(cursor) },
+        15 => Insn::SetTrace { slot: slot(cursor) },
         _ => Insn::Unknown { name: text(cursor), bytes: data(cursor) },
     }
 }

@@ -466,6 +466,7 @@ fn actions() -> Vec<(&'static str, Rule, &'static str)> {
         ("c", set(MarkTarget::Ct, MarkSource::Mark(MarkTarget::Meta)), "ct mark set meta mark"),
         ("c", set(MarkTarget::Meta, MarkSource::Mark(MarkTarget::Ct)), "meta mark set ct mark"),
         ("raw", one(Statement::Notrack), "notrack"),
+        ("raw", one(Statement::Trace), "meta nftrace set 1"),
     ]
 }
 

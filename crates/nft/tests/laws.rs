@@ -94,6 +94,7 @@ fn statement() -> impl Strategy<Value = Statement> {
         1 => raw().prop_map(|key| Match::is_in([Key::IIFNAME, Key::ETHER_SADDR, key], "targets")),
         1 => update().prop_map(Statement::Update),
         1 => Just(Statement::Notrack),
+        1 => Just(Statement::Trace),
         1 => any::<(u32, u32)>().prop_map(|(of, below)| Statement::Chance { of, below }),
         1 => (name(), vec(any::<[u8; 4]>(), 0..4))
             .prop_map(|(name, words)| Statement::Unknown { name: format!("x{name}"), bytes: words.concat() }),

@@ -25,6 +25,14 @@ pub enum Command {
         /// A remark.
         comment: Option<String>,
     },
+    /// Makes a table that belongs to the socket that asks for it: nobody else may change it, a flush of the ruleset leaves
+    /// it alone, and the kernel removes it when the socket is closed (Linux 5.12 and later). `EEXIST` if it is there.
+    CreateOwnedTable {
+        /// Which.
+        table: TableRef,
+        /// A remark.
+        comment: Option<String>,
+    },
     /// Removes a table and all that is in it. `ENOENT` if it is not there.
     DeleteTable {
         /// Which.

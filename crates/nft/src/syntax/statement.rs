@@ -70,6 +70,10 @@ pub enum Statement {
     Update(SetUpdate),
     /// Keeps connection tracking off the packet.
     Notrack,
+    /// Has the kernel tell of each rule that the packet meets from here on: `meta nftrace set 1`; see [`Trace`].
+    ///
+    /// [`Trace`]: crate::wire::Trace
+    Trace,
     /// An expression that this crate does not know, as the kernel gave it.
     Unknown {
         /// The kernel's name for it.

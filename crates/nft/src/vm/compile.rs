@@ -233,6 +233,10 @@ impl Compiler {
             Statement::SetMark { target, source } => self.set_mark(*target, source, statement)?,
             Statement::Update(update) => self.update(update, statement)?,
             Statement::Notrack => self.emit(Insn::Notrack),
+            Statement::Trace => {
+                self.emit(Insn::Immediate { slot: 0, data: vec![1] });
+                self.emit(Insn::SetTrace { slot: 0 });
+            }
             Statement::Unknown { name, bytes } => {
                 self.emit(Insn::Unknown { name: name.clone(), bytes: bytes.clone() });
             }

@@ -327,6 +327,7 @@ fn from_immediates(insns: &[Insn]) -> Option<(Statement, usize)> {
             let mark = u32::from_ne_bytes(data.try_into().ok()?);
             Statement::SetMark { target: *target, source: MarkSource::Value(mark) }
         }
+        Insn::SetTrace { slot: 0 } if values == [(0, &[1_u8][..])] => Statement::Trace,
         Insn::Masquerade { ports: Some(part), flags } => {
             Statement::Masquerade { flags: *flags, ports: Some(only_ports(&values, *part)?) }
         }

@@ -163,6 +163,11 @@ pub enum Insn {
     },
     /// Keeps connection tracking off.
     Notrack,
+    /// Switches the packet's trace on or off, by a register's first byte.
+    SetTrace {
+        /// From where.
+        slot: Slot,
+    },
     /// Something else.
     Unknown {
         /// The kernel's name for it.

@@ -28,6 +28,7 @@ pub(super) mod msg {
     pub(in crate::wire) const DELSETELEM: u16 = 14;
     pub(in crate::wire) const NEWGEN: u16 = 15;
     pub(in crate::wire) const GETGEN: u16 = 16;
+    pub(in crate::wire) const TRACE: u16 = 17;
     pub(in crate::wire) const NEWOBJ: u16 = 18;
     pub(in crate::wire) const DELOBJ: u16 = 20;
     pub(in crate::wire) const NEWFLOWTABLE: u16 = 22;
@@ -57,6 +58,25 @@ pub(super) mod chain {
     pub(in crate::wire) const HOOK_NUMBER: u16 = 1;
     pub(in crate::wire) const HOOK_PRIORITY: u16 = 2;
     pub(in crate::wire) const HOOK_DEVICE: u16 = 3;
+}
+
+/// `NFTA_TRACE_…` and `NFT_TRACETYPE_…`
+pub(super) mod trace {
+    pub(in crate::wire) const TABLE: u16 = 1;
+    pub(in crate::wire) const CHAIN: u16 = 2;
+    pub(in crate::wire) const RULE_HANDLE: u16 = 3;
+    pub(in crate::wire) const TYPE: u16 = 4;
+    pub(in crate::wire) const VERDICT: u16 = 5;
+    pub(in crate::wire) const ID: u16 = 6;
+    pub(in crate::wire) const NETWORK_HEADER: u16 = 8;
+    pub(in crate::wire) const TRANSPORT_HEADER: u16 = 9;
+    pub(in crate::wire) const IIF: u16 = 10;
+    pub(in crate::wire) const OIF: u16 = 12;
+    pub(in crate::wire) const POLICY: u16 = 16;
+
+    pub(in crate::wire) const BY_POLICY: u32 = 1;
+    pub(in crate::wire) const BY_RETURN: u32 = 2;
+    pub(in crate::wire) const BY_RULE: u32 = 3;
 }
 
 /// `NFTA_RULE_…`

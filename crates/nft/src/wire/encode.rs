@@ -125,6 +125,9 @@ pub fn encode_with(
     Ok(Transaction { batch: writer.batch, commands: writer.commands, acks: options.acks })
 }
 
+/// `NFT_TABLE_F_OWNER`
+const OWNED: u32 = 2;
+
 struct Writer {
     batch: Batch,
     commands: Vec<usize>,
@@ -152,10 +155,13 @@ impl Writer {
     fn command(&mut self, index: usize, command: &Command) -> Result<(), CompileError> {
         match command {
             Command::AddTable { table, comment } => {
-                self.new_table(index, NLM_F_CREATE, table, comment.as_deref())?
+                self.new_table(index, NLM_F_CREATE, table, 0, comment.as_deref())?
             }
             Command::CreateTable { table, comment } => {
-                self.new_table(index, NLM_F_CREATE | NLM_F_EXCL, table, comment.as_deref())?;
+                self.new_table(index, NLM_F_CREATE | NLM_F_EXCL, table, 0, comment.as_deref())?;
+            }
+            Command::CreateOwnedTable { table, comment } => {
+                self.new_table(index, NLM_F_CREATE | NLM_F_EXCL, table, OWNED, comment.as_deref())?;
             }
             Command::DeleteTable { table } => self.named_table(index, msg::DELTABLE, table),
             Command::DestroyTable { table } => self.named_table(index, msg::DESTROYTABLE, table),
@@ -205,12 +211,13 @@ impl Writer {
         index: usize,
         flags: u16,
         table: &TableRef,
+        table_flags: u32,
         comment: Option<&str>,
     ) -> Result<(), CompileError> {
         check_comment(comment)?;
         self.message(index, msg::NEWTABLE, flags, table.family, |body| {
             body.str(table_attribute::NAME, &table.name);
-            body.u32_be(table_attribute::FLAGS, 0);
+            body.u32_be(table_attribute::FLAGS, table_flags);
             if let Some(comment) = comment {
                 body.attr(table_attribute::USERDATA, &user_data::comment(comment));
             }

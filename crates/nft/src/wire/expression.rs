@@ -105,7 +105,9 @@ pub(crate) fn expression_bytes(insn: &Insn) -> (String, Vec<u8>) {
 
 fn name(insn: &Insn) -> &str {
     match insn {
-        Insn::Load { load: Load::Meta(_), .. } | Insn::SetMark { target: MarkTarget::Meta, .. } => "meta",
+        Insn::Load { load: Load::Meta(_), .. }
+        | Insn::SetMark { target: MarkTarget::Meta, .. }
+        | Insn::SetTrace { .. } => "meta",
         Insn::Load { load: Load::Ct { .. }, .. } | Insn::SetMark { target: MarkTarget::Ct, .. } => "ct",
         Insn::Load { load: Load::Payload { .. }, .. } => "payload",
         Insn::Load { load: Load::Fib { .. }, .. } => "fib",
@@ -224,6 +226,10 @@ fn write_data(body: &mut Body<'_>, insn: &Insn, own: &OwnSets<'_>) {
             body.u32_be(5, NUMBER_LEN);
         }
         Insn::Notrack => {}
+        Insn::SetTrace { slot } => {
+            body.u32_be(2, TRACE);
+            body.u32_be(3, register(*slot));
+        }
         Insn::Unknown { bytes, .. } => body.raw(bytes),
     }
 }
@@ -254,6 +260,9 @@ fn write_load(body: &mut Body<'_>, load: Load, slot: Slot) {
         }
     }
 }
+
+/// `NFT_META_NFTRACE`
+const TRACE: u32 = 12;
 
 fn write_set_mark(body: &mut Body<'_>, target: MarkTarget, slot: Slot) {
     /// `NFT_META_MARK` and `NFT_CT_MARK`
@@ -521,7 +530,12 @@ fn known(name: &str, fields: &Fields<'_>) -> Option<Insn> {
 fn read_meta(fields: &Fields<'_>) -> Option<Insn> {
     let key = fields.u32(2)?;
     if fields.has(3) {
-        return (key == 3).then_some(Insn::SetMark { target: MarkTarget::Meta, slot: fields.slot(3)? });
+        let slot = fields.slot(3)?;
+        return match key {
+            3 => Some(Insn::SetMark { target: MarkTarget::Meta, slot }),
+            TRACE => Some(Insn::SetTrace { slot }),
+            _ => None,
+        };
     }
     Some(Insn::Load { load: Load::Meta(key), slot: fields.slot(1)? })
 }

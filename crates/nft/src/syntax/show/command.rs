@@ -21,6 +21,12 @@ impl Display for Command {
         match self {
             Self::AddTable { table, comment } => new_table(f, "add", table, comment),
             Self::CreateTable { table, comment } => new_table(f, "create", table, comment),
+            Self::CreateOwnedTable { table, comment: None } => {
+                write!(f, "create table {table} {{ flags owner; }}")
+            }
+            Self::CreateOwnedTable { table, comment: Some(comment) } => {
+                write!(f, "create table {table} {{ flags owner; comment \"{}\"; }}", Shown(comment))
+            }
             Self::DeleteTable { table } => write!(f, "delete table {table}"),
             Self::DestroyTable { table } => write!(f, "destroy table {table}"),
             Self::FlushTable { table } => write!(f, "flush table {table}"),

@@ -53,6 +53,7 @@ pub(super) fn show_statement(
         Statement::SetMark { target, source } => show_set_mark(out, *target, source, detail),
         Statement::Update(update) => show_update(out, update, detail),
         Statement::Notrack => out.write_str("notrack"),
+        Statement::Trace => out.write_str("meta nftrace set 1"),
         Statement::Unknown { name, .. } => write!(out, "<{}>", Shown(name)),
     }
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use pontoon_model::op::Flow;
 use pontoon_netlink::Family;
-use pontoon_netlink::conntrack::{CT_NEW, DumpEntries, Entry};
+use pontoon_netlink::conntrack::{CT_NEW, DumpEntries, Entry, Tuple};
 use pontoon_netlink::wire::Batch;
 
 use crate::error::{KernelError, Operation, Verb};
@@ -86,6 +86,30 @@ pub fn forget(socket: &mut Socket, flows: &[Flow]) -> Result<usize, KernelError>
     match error.refused.into_iter().find(|refused| !vanished(refused)) {
         None => Ok(requests.len() - gone),
         Some(refused) => Err(refused.error),
+    }
+}
+
+/// Deletes the entries whose first packet was one of these, and says how many there were.
+///
+/// # Errors
+///
+/// Those of [`list`]; of a refused deletion.
+pub fn forget_exactly(socket: &mut Socket, first: &[Tuple]) -> Result<usize, KernelError> {
+    let tables: BTreeSet<(Family, u8)> = first.iter().map(|tuple| (tuple.family(), tuple.protocol)).collect();
+    let mut requests = Requests::new();
+    for (family, protocol) in tables {
+        let filter = DumpEntries { family, protocol: Some(protocol) };
+        for entry in list_if(socket, &filter, |entry| first.contains(&entry.orig))? {
+            requests.delete_connection(&entry);
+        }
+    }
+    let count = requests.len();
+    match socket.run(&mut requests) {
+        Err(error) => match error.refused.into_iter().find(|refused| !refused.error.is_not_found()) {
+            Some(refused) => Err(refused.error),
+            None => Ok(count),
+        },
+        Ok(_) => Ok(count),
     }
 }
 

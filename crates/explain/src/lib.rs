@@ -6,6 +6,7 @@
 //! - [`legacy`] reads the table of iptables-legacy as if it were an nftables table, so that one walk does for both.
 //! - [`path`] takes one packet through the host that was read, there and back, and says what is in its way.
 //! - [`doctor`] asks for all the packets that should pass, and says what else is wrong with the host.
+//! - [`probe`] tells what a real packet met, and lays it beside that.
 //! - [`firewall`] finds the firewalls of others that stand in the way of containers, and names what lets them through.
 
 pub mod doctor;
@@ -15,6 +16,7 @@ pub mod legacy;
 pub mod matching;
 pub mod packet;
 pub mod path;
+pub mod probe;
 pub mod truth;
 pub mod walk;
 

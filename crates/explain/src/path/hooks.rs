@@ -10,7 +10,7 @@ use pontoon_nft::syntax::{Base, ChainKind, Family, Hook, IpVersion, Priority, pr
 use super::finding::{Code, Finding};
 use super::journey::{Journey, LOCAL, UNICAST};
 use super::lookup::{self, Query};
-use super::{Flow, Hop, Verdict, Way, fix};
+use super::{Filter, Flow, Hop, Place, Verdict, Way, fix};
 use crate::packet::{Address, Connection, Interface, Packet, Traced};
 use crate::truth::Truth;
 use crate::walk::{Fate, Reason, Translation, Walk, walk};
@@ -124,6 +124,17 @@ impl Stop<'_> {
         }
     }
 
+    /// What ends the packet's way.
+    fn dropping(&self, outcome: &Walk) -> Option<Place> {
+        let reason = outcome.drops.first()?;
+        Some(Place {
+            table: reason.table.to_string(),
+            chain: reason.chains.last()?.clone(),
+            handle: reason.handle,
+            legacy: self.legacy,
+        })
+    }
+
     /// `inet pontoon, forward`
     fn name(&self) -> String {
         let legacy = if self.legacy { " (iptables-legacy)" } else { "" };
@@ -172,7 +183,7 @@ impl Journey<'_> {
         let turn = translation_turn(point.hook);
         let answers = self.way == Way::Back && !point.bridge && self.track(at).is_some();
         let (mut lines, mut worst, mut translated) = (Vec::new(), Verdict::Reachable, false);
-        let (mut deciding, mut quiet) = (None, true);
+        let (mut deciding, mut quiet, mut dropping) = (None, true, None);
         let mut bound = answers || self.is_decided(at, point.hook);
         let mut shown = None;
         for stop in &stops {
@@ -203,6 +214,9 @@ impl Journey<'_> {
             }
             quiet &= !outcome.accepts.iter().any(|reason| reason.handle.is_some());
             let (verdict, line) = self.judge(at, &point, stop, &outcome, flow);
+            if verdict == Verdict::Unreachable {
+                dropping = dropping.or_else(|| stop.dropping(&outcome));
+            }
             if verdict > worst || deciding.is_none() || was != *flow && worst == Verdict::Reachable {
                 deciding = Some(line.clone());
                 shown = Some(stop.command(&outcome));
@@ -243,6 +257,7 @@ impl Journey<'_> {
                 verdict: worst,
                 quiet,
                 detail: lines,
+                filter: Some(Filter { hook: hook_name(point.hook), bridge: point.bridge, drop: dropping }),
             });
         }
     }
@@ -493,7 +508,7 @@ fn translation_text(before: Flow, after: Flow) -> String {
 }
 
 /// nft's word for a hook.
-pub(super) fn hook_name(hook: Hook) -> &'static str {
+pub(crate) fn hook_name(hook: Hook) -> &'static str {
     match hook {
         Hook::Prerouting => "prerouting",
         Hook::Input => "input",

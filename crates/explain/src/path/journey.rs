@@ -414,6 +414,7 @@ impl Journey<'_> {
             verdict,
             quiet: false,
             detail: lookup::lines(namespace, &found),
+            filter: None,
         });
         next
     }
@@ -554,6 +555,7 @@ impl Journey<'_> {
                 verdict,
                 quiet: false,
                 detail: Vec::new(),
+                filter: None,
             });
         }
         self.find(finding);
@@ -591,6 +593,7 @@ impl Journey<'_> {
             verdict,
             quiet: false,
             detail: Vec::new(),
+            filter: None,
         });
     }
 

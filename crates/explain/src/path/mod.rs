@@ -28,6 +28,8 @@ use serde::Serialize;
 
 use crate::packet::Ports;
 
+pub(crate) use hooks::hook_name;
+
 pub use finding::{Code, Finding, Severity};
 pub use journey::explain;
 
@@ -135,6 +137,32 @@ pub struct Hop {
     pub quiet: bool,
     /// What was looked at besides, a line each.
     pub detail: Vec<String>,
+    /// At a hook, which.
+    pub filter: Option<Filter>,
+}
+
+/// A hook that a packet comes to, and the rule that ends its way there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Filter {
+    /// nft's word for it.
+    pub hook: &'static str,
+    /// Whether it is a bridge's.
+    pub bridge: bool,
+    /// What drops the packet.
+    pub drop: Option<Place>,
+}
+
+/// Where a rule or a policy is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Place {
+    /// The table as nft names it: `inet filter`.
+    pub table: String,
+    /// The chain.
+    pub chain: String,
+    /// The rule's number; `None` for the chain's policy.
+    pub handle: Option<u64>,
+    /// Whether it is iptables-legacy's.
+    pub legacy: bool,
 }
 
 /// A packet's way, and what is in it.

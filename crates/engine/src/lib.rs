@@ -28,6 +28,7 @@ pub mod network;
 pub mod notice;
 pub mod observe;
 mod plug;
+pub mod probe;
 pub mod prune;
 pub mod publish;
 pub mod reach;

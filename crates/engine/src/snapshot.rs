@@ -143,7 +143,7 @@ fn is_known(candidates: &[Candidate], id: NetnsId) -> bool {
     candidates.iter().any(|candidate| candidate.opened.id() == id)
 }
 
-fn open(place: &NetnsPlace) -> Result<OpenNetns, netns::NetnsError> {
+pub(crate) fn open(place: &NetnsPlace) -> Result<OpenNetns, netns::NetnsError> {
     match place {
         NetnsPlace::Named(name) => OpenNetns::open_name(name),
         NetnsPlace::Path(path) => OpenNetns::open_path(Path::new(path)),

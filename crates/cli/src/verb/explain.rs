@@ -6,16 +6,18 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use pontoon_engine::explain::{self, Carries, Explanation, From, Verdict, Who};
+use pontoon_engine::probe::{self, ProbeError, Probed};
 use pontoon_engine::snapshot;
 use pontoon_model::ContainerRef;
 use pontoon_model::observed::snapshot::Snapshot;
+use pontoon_model::publish::Protocol;
 use pontoon_model::shell::quote;
 
 use crate::failure::Failure;
 use crate::global::Global;
 use crate::output;
 use crate::parse::target::{Target, target, who};
-use crate::show::ladder::ladder;
+use crate::show::ladder::{evidence, ladder};
 
 /// Show why a packet arrives or does not, and what lets it through
 ///
@@ -24,10 +26,15 @@ use crate::show::ladder::ladder;
 ///   pontoon explain outside web:80      by the port that web has published
 ///
 /// Follows one packet and its answer over the host as it is: routes, neighbours, bridges, everybody's rules, sockets.
-/// Nothing is sent, and nothing is changed. Each hop comes with the command that shows the same; -v adds the routes that
+/// Nothing is sent, and nothing is changed, unless --probe is given. Each hop comes with the command that shows the same; -v adds the routes that
 /// lost. A TO that is no container's name is a name to look up: whom FROM asks for names, and whether they answer, comes
 /// first. Each finding has a code with a page of its own: docs/reference/codes.md. The exit code is 0 if the packet
 /// arrives and is answered, 1 if not, 2 if that cannot be told.
+///
+/// With --probe, a real packet is sent from FROM and followed by nftables' trace in every namespace on the way; what it met
+/// stands beside what was said, and the exit code is by what really happened: 0 if it was answered, 1 if not, 2 if it
+/// arrived and nobody says whether an answer was to be expected. Rules of iptables-legacy are not seen by that trace. What
+/// is made for it in the kernel is gone afterwards, however the command ends.
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
     /// Who sends: a container as in `network connect`, an address, `host`, `outside`
@@ -36,6 +43,9 @@ pub(crate) struct Explain {
     /// Who is to get it: the same, with a port `:PORT[/tcp|udp]`; a ping without one
     #[arg(value_name = "TO[:PORT]", value_parser = target)]
     to: Target,
+    /// Send a real packet as well, follow it, and show what became of it
+    #[arg(long, conflicts_with = "file")]
+    probe: bool,
     /// Keep what was read of the host in a file
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
@@ -91,19 +101,75 @@ impl Explain {
         }
         let question = explain::question(&snapshot, &ends[0], &ends[1], self.to.carries)?;
         let explained = explain::explain(&snapshot, &question);
-        self.show(global, &explained, &name(&self.to.who))
+        if !self.probe {
+            return self.show(global, &explained, &name(&self.to.who));
+        }
+        let probed = probe::probe(&snapshot, &question, &explained, question.outside);
+        let probed = match probed {
+            Err(ProbeError::Interrupted(signal)) => {
+                output::error(&ProbeError::Interrupted(signal).to_string());
+                // As a shell tells of a program that a signal ended.
+                return Ok(ExitCode::from(u8::try_from(128 + signal).unwrap_or(u8::MAX)));
+            }
+            probed => probed?,
+        };
+        self.show_probed(global, &explained, &probed)
+    }
+
+    /// The command that keeps what was read and what was met.
+    fn again(&self, global: &Global) -> String {
+        let root = global.root.as_ref();
+        let root =
+            root.map_or_else(String::new, |root| format!("--root {} ", quote(&root.display().to_string())));
+        let port = match self.to.carries {
+            Carries::Echo => String::new(),
+            Carries::Port(Protocol::Tcp, port) => format!(":{port}"),
+            Carries::Port(protocol, port) => format!(":{port}/{protocol}"),
+        };
+        let (from, to) = (name(&self.from), name(&self.to.who));
+        let to = if to.contains(':') && !port.is_empty() { format!("[{to}]") } else { to };
+        format!(
+            "pontoon {root}explain --probe --save host.json --format json {} {} > probe.json",
+            quote(&from),
+            quote(&format!("{to}{port}"))
+        )
+    }
+
+    fn show_probed(
+        &self,
+        global: &Global,
+        explained: &Explanation,
+        probed: &Probed,
+    ) -> Result<ExitCode, Failure> {
+        match self.format {
+            Format::Text => {
+                let (from, to) = (name(&self.from), name(&self.to.who));
+                output::coloured(&ladder(explained, Some(probed), &from, &to, global.verbose))?;
+                if !probed.disagreements.is_empty() {
+                    output::coloured(&evidence(&self.again(global)))?;
+                }
+            }
+            Format::Json => {
+                let mut value = serde_json::to_value(explained).expect("names, numbers and texts are JSON");
+                value["probe"] = serde_json::to_value(probed).expect("names, numbers and texts are JSON");
+                output::line(serde_json::to_string_pretty(&value).expect("it is JSON already"))?;
+            }
+        }
+        Ok(code(probed.verdict))
     }
 
     fn show(&self, global: &Global, explained: &Explanation, to: &str) -> Result<ExitCode, Failure> {
         match self.format {
-            Format::Text => output::coloured(&ladder(explained, &name(&self.from), to, global.verbose))?,
+            Format::Text => {
+                output::coloured(&ladder(explained, None, &name(&self.from), to, global.verbose))?
+            }
             Format::Json => {
                 let text =
                     serde_json::to_string_pretty(explained).expect("names, numbers and texts are JSON");
                 output::line(text)?;
             }
         }
-        Ok(code(explained))
+        Ok(code(explained.verdict))
     }
 }
 
@@ -113,8 +179,8 @@ fn no_such_name(name: &str) -> Failure {
         .with_hint(hint)
 }
 
-fn code(explained: &Explanation) -> ExitCode {
-    ExitCode::from(match explained.verdict {
+fn code(verdict: Verdict) -> ExitCode {
+    ExitCode::from(match verdict {
         Verdict::Reachable => 0,
         Verdict::Unreachable => 1,
         Verdict::Unknown => UNKNOWN,

@@ -1,9 +1,12 @@
 //! One namespace, from within.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use ipnet::IpNet;
 use pontoon_explain::legacy::{self, Blob};
+use pontoon_explain::probe::mark::is_probe;
+use pontoon_kernel::error::{Cause, KernelError};
 use pontoon_kernel::iptables::{self, Version};
 use pontoon_kernel::socket::{Protocol as Part, Socket};
 use pontoon_kernel::sysctl::Sysctl;
@@ -222,9 +225,29 @@ fn behind(entry: FdbEntry) -> Option<seen::FdbEntry> {
     Some(seen::FdbEntry { port: entry.link.0, mac: mac(entry.mac)?, fixed })
 }
 
+/// The rules without those of probes: they change nothing, and many probes at once change the ruleset all the time.
+fn settled(socket: &mut Socket) -> Result<Ruleset, KernelError> {
+    const ATTEMPTS: u32 = 20;
+    let mut attempt = 1;
+    loop {
+        match nftables::ruleset(socket, None) {
+            Err(error) if matches!(error.cause, Cause::Changing { .. }) && attempt < ATTEMPTS => {
+                std::thread::sleep(Duration::from_millis(5 * u64::from(attempt)));
+                attempt += 1;
+            }
+            read => {
+                return read.map(|mut ruleset| {
+                    ruleset.tables.retain(|table| !is_probe(&table.table));
+                    ruleset
+                });
+            }
+        }
+    }
+}
+
 /// The namespace's rules. What may not be read is said.
 fn ruleset(unread: &mut Vec<String>) -> Ruleset {
-    let read = Socket::open(Part::Netfilter).and_then(|mut socket| nftables::ruleset(&mut socket, None));
+    let read = Socket::open(Part::Netfilter).and_then(|mut socket| settled(&mut socket));
     read.unwrap_or_else(|error| {
         unread.push(format!("nftables rules: {error}"));
         Ruleset::default()

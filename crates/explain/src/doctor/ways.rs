@@ -11,7 +11,7 @@ use super::diagnosis::{Diagnosis, Evidence};
 use super::{Scope, sizes};
 use crate::path::segment::{peer, segment};
 use crate::path::{
-    Code, Explanation, Finding, From, Question, Severity, Verdict, address_of, explain, fix, names,
+    Code, Explanation, Finding, From, Hop, Question, Severity, Verdict, address_of, explain, fix, names,
 };
 
 /// Somebody beyond the default route. Source: RFC 5737, RFC 3849.
@@ -120,12 +120,14 @@ fn told(
 /// The command at the place on the way where something was met.
 fn shown(explained: &Explanation, finding: &Finding) -> Option<Evidence> {
     let hops = &explained.hops;
+    let is_rule = matches!(finding.code, Code::FirewallDrop | Code::FirewallUnknown);
+    let stands = |hop: &Hop| hop.place == finding.place && hop.verdict != Verdict::Reachable;
     let last = hops
         .iter()
         .position(|hop| hop.place == finding.place && hop.text.contains(&finding.sentence))
-        .or_else(|| {
-            hops.iter().position(|hop| hop.place == finding.place && hop.verdict != Verdict::Reachable)
-        })?;
+        // Where several stand in the way, a rule is seen at a hook and everything else elsewhere.
+        .or_else(|| hops.iter().position(|hop| stands(hop) && (hop.kind == "hook") == is_rule))
+        .or_else(|| hops.iter().position(stands))?;
     let hop = hops[..=last].iter().rev().find(|hop| hop.place == finding.place && hop.command.is_some())?;
     Some(Evidence { seen: hop.text.clone(), command: hop.command.clone() })
 }

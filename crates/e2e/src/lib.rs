@@ -29,6 +29,18 @@ impl<'a> Pontoon<'a> {
         Self { host, root: Some(root.to_owned()) }
     }
 
+    /// Web and db on network blue with a way out, and nobody who repairs: 10.5.0.2 and 10.5.0.3 by bridge blue0; web's
+    /// port 80 is the host's 8080.
+    #[track_caller]
+    pub fn with_web_and_db(host: &'a Host) -> Self {
+        host.uplink();
+        let pontoon = Self::on(host);
+        pontoon.run("network create --subnet 10.5.0.0/24 -o com.docker.network.bridge.name=blue0 -o pontoon.dns=false blue");
+        pontoon.run("run -d --name web --network blue:ip=10.5.0.2 -p 8080:80 -- sleep 1000");
+        pontoon.run("run -d --name db --network blue:ip=10.5.0.3 -- sleep 1000");
+        pontoon
+    }
+
     /// The command line, not started yet. Words are split at spaces; `'…'` keeps them together.
     pub fn command(&self, words: &str) -> Command {
         let mut command = self.host.program(&program());

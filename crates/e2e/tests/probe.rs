@@ -1,18 +1,8 @@
 //! What a real packet meets: said as it is, beside what was said before; and nothing is left of it.
 
-use pontoon_e2e::{Pontoon, eventually};
+use pontoon_e2e::{Pontoon, eventually, program};
 use pontoon_testkit::{Host, sandboxed};
 use serde_json::Value;
-
-/// Web and db on a network with a way out, nobody who repairs; web's port 80 is the host's 8080.
-fn web_and_db<'a>(host: &'a Host) -> Pontoon<'a> {
-    host.uplink();
-    let pontoon = Pontoon::on(host);
-    pontoon.run("network create --subnet 10.5.0.0/24 -o com.docker.network.bridge.name=blue0 -o pontoon.dns=false blue");
-    pontoon.run("run -d --name web --network blue:ip=10.5.0.2 -p 8080:80 -- sleep 1000");
-    pontoon.run("run -d --name db --network blue:ip=10.5.0.3 -- sleep 1000");
-    pontoon
-}
 
 /// What was found, and the exit code.
 #[track_caller]
@@ -57,7 +47,7 @@ fn nothing_is_left(host: &Host, before: &str) {
 
 sandboxed! {
     fn what_is_answered_is_said_to_be(host: Host) {
-        let pontoon = web_and_db(&host);
+        let pontoon = Pontoon::with_web_and_db(&host);
         let _server = host.serve("web", 80, "web");
         let _datagrams = host.serve_udp("web", 53, "web");
         let before = rules(&host);
@@ -94,7 +84,7 @@ sandboxed! {
     }
 
     fn the_rule_that_drops_it_is_told_by_table_chain_and_handle(host: Host) {
-        let pontoon = web_and_db(&host);
+        let pontoon = Pontoon::with_web_and_db(&host);
         host.sh(
             "nft add table ip fw; nft add chain ip fw guard '{ type filter hook forward priority 5; }'; \
              nft add chain ip fw deep; nft add rule ip fw guard ip daddr 198.51.100.0/24 jump deep; \
@@ -133,7 +123,7 @@ sandboxed! {
     }
 
     fn what_vanishes_without_a_rule_is_said_where(host: Host) {
-        let pontoon = web_and_db(&host);
+        let pontoon = Pontoon::with_web_and_db(&host);
         // No way back: the next router does not know the network.
         host.sh("nft add table inet spoil; nft add chain inet spoil post '{ type filter hook postrouting priority 300; }'");
         host.sh_in("outside", "ip route add blackhole 192.0.2.2/32");
@@ -153,7 +143,7 @@ sandboxed! {
     }
 
     fn what_was_said_and_is_not_so_is_said_loudly(host: Host) {
-        let pontoon = web_and_db(&host);
+        let pontoon = Pontoon::with_web_and_db(&host);
         // How many routers may pass packets on is nothing that is looked at.
         host.sh_in("web", "sysctl -qw net.ipv4.ip_default_ttl=1");
         let words = "web 198.51.100.10";
@@ -166,10 +156,11 @@ sandboxed! {
     }
 
     fn nothing_is_left_of_one_that_is_cut_off(host: Host) {
-        let pontoon = web_and_db(&host);
+        let pontoon = Pontoon::with_web_and_db(&host);
         let before = rules(&host);
-        for signal in ["INT", "TERM", "KILL"] {
-            let mut child = pontoon.start("explain --probe web 10.5.0.77");
+        // Nobody has them, which takes three seconds to find out.
+        for (signal, nobody) in [("INT", "10.5.0.77"), ("TERM", "10.5.0.78"), ("KILL", "10.5.0.79")] {
+            let mut child = pontoon.start(&format!("explain --probe web {nobody}"));
             eventually("the packet is followed", || rules(&host).contains("pontoon_probe_"));
             host.sh(&format!("kill -{signal} {}", child.id()));
             let status = child.wait().unwrap();
@@ -184,7 +175,7 @@ sandboxed! {
     }
 
     fn fifty_at_once_do_not_disturb_each_other(host: Host) {
-        let pontoon = web_and_db(&host);
+        let pontoon = Pontoon::with_web_and_db(&host);
         let _server = host.serve("web", 80, "web");
         let before = rules(&host);
         let words = ["web db", "db web:80", "db web:81", "198.51.100.10 192.0.2.2:8080", "web 198.51.100.10"];
@@ -207,11 +198,24 @@ sandboxed! {
     }
 
     fn who_is_not_here_cannot_send(host: Host) {
-        let pontoon = web_and_db(&host);
+        let pontoon = Pontoon::with_web_and_db(&host);
         let (code, said) = pontoon.fail("explain --probe outside web:80");
         assert_eq!(code, 2);
         assert!(said.contains("nothing can be sent from") && said.contains("hint: leave --probe out"), "{said}");
         let (_, said) = pontoon.fail("explain --probe --from /nowhere web db");
         assert!(said.contains("cannot be used with"), "{said}");
+    }
+
+    fn whoever_may_not_look_is_told_what_it_takes(host: Host) {
+        let _pontoon = Pontoon::with_web_and_db(&host);
+        host.need("setpriv");
+        let none = "setpriv --bounding-set -all --inh-caps -all --reuid 1 --regid 1 --clear-groups";
+        host.sh("chmod -R a+rX /run/pontoon /var/lib/pontoon");
+        for (words, code) in [("explain web db", 2), ("explain web db --probe", 2), ("doctor", 1), ("reach", 1), ("route db --in web", 1)] {
+            let said = host.try_sh(&format!("{none} {} {words}", program().display()));
+            let text = String::from_utf8_lossy(&said.stderr);
+            assert_eq!(said.status.code(), Some(code), "{words}: {text}");
+            assert!(text.contains("CAP_SYS_ADMIN") && text.contains("hint: "), "{words}: {text}");
+        }
     }
 }

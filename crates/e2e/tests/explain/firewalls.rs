@@ -1,8 +1,9 @@
 //! Everybody's rules, wherever they are.
 
+use pontoon_e2e::Pontoon;
 use pontoon_testkit::sandboxed;
 
-use super::{Way, blocked, explained, is_reachable, out, shown, web_and_db, within};
+use super::{Way, blocked, explained, is_reachable, out, shown, within};
 
 sandboxed! {
     fn a_policy_of_drop_gets_the_accept_that_is_missing(host: Host) {
@@ -13,7 +14,7 @@ sandboxed! {
     }
 
     fn a_rule_is_quoted_by_table_chain_and_handle(host: Host) {
-        let pontoon = web_and_db(&host);
+        let pontoon = Pontoon::with_web_and_db(&host);
         host.sh("nft 'add table ip theirs; add chain ip theirs forward { type filter hook forward priority 0; };
             add chain ip theirs bad; add rule ip theirs forward ip saddr 10.5.0.0/24 jump bad;
             add rule ip theirs bad icmp type echo-request counter drop'");
@@ -32,7 +33,7 @@ sandboxed! {
     }
 
     fn frames_on_a_bridge_meet_rules_for_ip_where_it_calls_iptables(host: Host) {
-        let pontoon = web_and_db(&host);
+        let pontoon = Pontoon::with_web_and_db(&host);
         host.sh("sysctl -w net.bridge.bridge-nf-call-iptables=1");
         let passes = || host.pings("db", "10.5.0.2");
         let way = Way { host: &host, pontoon: &pontoon, words: "db web", passes: &passes };
@@ -61,7 +62,7 @@ sandboxed! {
     }
 
     fn a_rule_for_the_answer_is_found_on_the_way_back(host: Host) {
-        let pontoon = web_and_db(&host);
+        let pontoon = Pontoon::with_web_and_db(&host);
         let passes = || host.pings("web", "198.51.100.10");
         let way = Way { host: &host, pontoon: &pontoon, words: "web 198.51.100.10", passes: &passes };
         let drop = "nft 'add table inet theirs; add chain inet theirs forward { type filter hook forward priority 0; };
@@ -82,7 +83,7 @@ sandboxed! {
     }
 
     fn what_cannot_be_evaluated_is_not_known_and_quoted(host: Host) {
-        let pontoon = web_and_db(&host);
+        let pontoon = Pontoon::with_web_and_db(&host);
         host.sh("nft 'add table inet theirs; add chain inet theirs forward { type filter hook forward priority 0; };
             add rule inet theirs forward ip protocol icmp limit rate over 1/hour drop'");
         let (found, code) = explained(&pontoon, "web 198.51.100.10");
@@ -92,7 +93,7 @@ sandboxed! {
     }
 
     fn what_an_internal_network_is_for_is_said(host: Host) {
-        let pontoon = web_and_db(&host);
+        let pontoon = Pontoon::with_web_and_db(&host);
         pontoon.run("network create --internal --subnet 10.6.0.0/24 -o pontoon.dns=false inner");
         pontoon.run("run -d --name in --network inner:ip=10.6.0.2 -- sleep 1000");
         assert!(!host.pings("in", "10.5.0.2"));
@@ -100,7 +101,7 @@ sandboxed! {
     }
 
     fn networks_do_not_reach_each_other_and_how_they_would_is_said(host: Host) {
-        let pontoon = web_and_db(&host);
+        let pontoon = Pontoon::with_web_and_db(&host);
         pontoon.run("network create --subnet 10.6.0.0/24 -o pontoon.dns=false green");
         pontoon.run("run -d --name far --network green:ip=10.6.0.2 -- sleep 1000");
         assert!(!host.pings("far", "10.5.0.2"));

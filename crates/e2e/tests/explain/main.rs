@@ -12,16 +12,6 @@ use pontoon_e2e::{Pontoon, program};
 use pontoon_testkit::{Host, sandboxed};
 use serde_json::Value;
 
-/// Web and db on a network with a way out, nobody who repairs; web's port 80 is the host's 8080.
-fn web_and_db<'a>(host: &'a Host) -> Pontoon<'a> {
-    host.uplink();
-    let pontoon = Pontoon::on(host);
-    pontoon.run("network create --subnet 10.5.0.0/24 -o com.docker.network.bridge.name=blue0 -o pontoon.dns=false blue");
-    pontoon.run("run -d --name web --network blue:ip=10.5.0.2 -p 8080:80 -- sleep 1000");
-    pontoon.run("run -d --name db --network blue:ip=10.5.0.3 -- sleep 1000");
-    pontoon
-}
-
 /// What is explained, and the exit code.
 #[track_caller]
 fn explained(pontoon: &Pontoon<'_>, words: &str) -> (Value, i32) {
@@ -117,7 +107,7 @@ impl Way<'_> {
 #[track_caller]
 fn out(inject: &'static str, codes: &'static [&'static str]) -> impl Fn(Host) {
     move |host| {
-        let pontoon = web_and_db(&host);
+        let pontoon = Pontoon::with_web_and_db(&host);
         let passes = || host.pings("web", "198.51.100.10");
         Way { host: &host, pontoon: &pontoon, words: "web 198.51.100.10", passes: &passes }
             .mends(inject, codes);
@@ -128,7 +118,7 @@ fn out(inject: &'static str, codes: &'static [&'static str]) -> impl Fn(Host) {
 #[track_caller]
 fn within(inject: &'static str, codes: &'static [&'static str]) -> impl Fn(Host) {
     move |host| {
-        let pontoon = web_and_db(&host);
+        let pontoon = Pontoon::with_web_and_db(&host);
         let passes = || host.pings("db", "10.5.0.2");
         Way { host: &host, pontoon: &pontoon, words: "db web", passes: &passes }.mends(inject, codes);
     }
@@ -138,7 +128,7 @@ fn within(inject: &'static str, codes: &'static [&'static str]) -> impl Fn(Host)
 #[track_caller]
 fn into(inject: &'static str, codes: &'static [&'static str]) -> impl Fn(Host) {
     move |host| {
-        let pontoon = web_and_db(&host);
+        let pontoon = Pontoon::with_web_and_db(&host);
         let passes = || host.pings("host", "10.5.0.2");
         Way { host: &host, pontoon: &pontoon, words: "host web", passes: &passes }.mends(inject, codes);
     }
@@ -150,7 +140,7 @@ const PORT: &str =
 
 sandboxed! {
     fn what_works_is_said_to_work(host: Host) {
-        let pontoon = web_and_db(&host);
+        let pontoon = Pontoon::with_web_and_db(&host);
         let _server = host.serve("web", 80, "web");
         let _outside = host.serve("outside", 443, "outside");
         assert!(host.pings("web", "10.5.0.3"));

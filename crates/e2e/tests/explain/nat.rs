@@ -3,7 +3,7 @@
 use pontoon_e2e::Pontoon;
 use pontoon_testkit::{Host, sandboxed};
 
-use super::{explained, shown, web_and_db};
+use super::{explained, shown};
 
 /// A connection from a place to an address comes about if and only if it is said to; which of both is expected.
 #[track_caller]
@@ -34,7 +34,7 @@ const DOCKER: &str = "
 ";
 
 fn docker(host: &Host, suffix: &str) {
-    let pontoon = web_and_db(host);
+    let pontoon = Pontoon::with_web_and_db(host);
     host.sh(&DOCKER.replace("{}", suffix));
     let (_web, _host) = (host.serve("web", 80, "web"), host.serve("host", 9004, "host"));
     for (port, passes) in
@@ -60,7 +60,7 @@ sandboxed! {
     }
 
     fn sets_maps_and_verdict_maps(host: Host) {
-        let pontoon = web_and_db(&host);
+        let pontoon = Pontoon::with_web_and_db(&host);
         host.sh("nft -f - <<'END'
 table inet theirs {
     set friends { type ipv4_addr; flags interval; elements = { 198.51.100.0/28, 203.0.113.7 } }
@@ -95,7 +95,7 @@ END");
     }
 
     fn marks_routes_and_where_a_packet_came_from(host: Host) {
-        let pontoon = web_and_db(&host);
+        let pontoon = Pontoon::with_web_and_db(&host);
         host.sh("nft -f - <<'END'
 table ip theirs {
     chain raw {
@@ -129,7 +129,7 @@ END
     }
 
     fn what_goes_by_a_device_is_seen_there(host: Host) {
-        let pontoon = web_and_db(&host);
+        let pontoon = Pontoon::with_web_and_db(&host);
         let _outside: Vec<_> = [443, 444, 445].map(|port| host.serve("outside", port, "outside")).into();
         host.sh("nft 'add table netdev theirs;
             add chain netdev theirs in { type filter hook ingress device blue0 priority 0; };
@@ -142,7 +142,7 @@ END
     }
 
     fn translations_by_hand_to_one_of_several_are_not_guessed(host: Host) {
-        let pontoon = web_and_db(&host);
+        let pontoon = Pontoon::with_web_and_db(&host);
         host.sh("nft 'add table ip theirs; add chain ip theirs pre { type nat hook prerouting priority dstnat; };
             add rule ip theirs pre tcp dport 9000 dnat to numgen inc mod 2 map { 0 : 10.5.0.2, 1 : 10.5.0.3 }'");
         let (found, code) = explained(&pontoon, "198.51.100.10 192.0.2.2:9000");
@@ -150,7 +150,7 @@ END
     }
 
     fn ports_of_udp_are_translated_and_answered(host: Host) {
-        let pontoon = web_and_db(&host);
+        let pontoon = Pontoon::with_web_and_db(&host);
         pontoon.run("publish web 5353:53/udp");
         let _names = host.serve_udp("web", 53, "names");
         for (from, to) in [("outside", "192.0.2.2"), ("db", "10.5.0.1"), ("host", "127.0.0.1"), ("web", "10.5.0.1")] {

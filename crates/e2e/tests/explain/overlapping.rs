@@ -1,15 +1,16 @@
 //! Two faults in one host: both are named at once, and what is proposed mends both.
 
+use pontoon_e2e::Pontoon;
 use pontoon_testkit::{Host, sandboxed};
 
-use super::{PORT, Way, out, web_and_db};
+use super::{PORT, Way, out};
 
 const DROP: &str = "nft 'add table inet theirs; add chain inet theirs forward { type filter hook forward priority 0; policy drop; }'";
 
 /// Web to a server outside.
 #[track_caller]
 fn both(host: &Host, inject: &str, codes: &[&str]) {
-    let pontoon = web_and_db(host);
+    let pontoon = Pontoon::with_web_and_db(host);
     let passes = || host.pings("web", "198.51.100.10");
     Way { host, pontoon: &pontoon, words: "web 198.51.100.10", passes: &passes }.mends(inject, codes);
 }

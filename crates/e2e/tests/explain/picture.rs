@@ -1,12 +1,13 @@
 //! The picture of a host in a file, and what is printed.
 
+use pontoon_e2e::Pontoon;
 use pontoon_testkit::sandboxed;
 
-use super::{explained, shown, web_and_db};
+use super::{explained, shown};
 
 sandboxed! {
     fn a_picture_says_the_same_where_nothing_of_the_host_is_left(host: Host) {
-        let pontoon = web_and_db(&host);
+        let pontoon = Pontoon::with_web_and_db(&host);
         host.sh("sysctl -w net.ipv4.ip_forward=0");
         let here = explained(&pontoon, "--save /tmp/host.json web 198.51.100.10");
         assert_eq!(here.1, 1);
@@ -26,7 +27,7 @@ sandboxed! {
     }
 
     fn a_ladder_has_the_verdict_first_the_fix_last_and_100_columns(host: Host) {
-        let pontoon = web_and_db(&host);
+        let pontoon = Pontoon::with_web_and_db(&host);
         let _server = host.serve("web", 80, "web");
         for words in ["web 198.51.100.10", "outside web:80", "web 10.5.0.1:8080", "host 127.0.0.1:8080"] {
             let text = shown(&pontoon, words);
@@ -44,7 +45,7 @@ sandboxed! {
     }
 
     fn a_route_is_taught(host: Host) {
-        let pontoon = web_and_db(&host);
+        let pontoon = Pontoon::with_web_and_db(&host);
         let text = pontoon.run("route outside --in web");
         assert!(text.contains("default via 10.5.0.1 dev eth0 ← taken"), "{text}");
         let text = pontoon.run("route web");

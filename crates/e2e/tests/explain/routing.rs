@@ -1,8 +1,9 @@
 //! Routes, forwarding, translation: where the packet goes, and whether its answer finds back.
 
+use pontoon_e2e::Pontoon;
 use pontoon_testkit::sandboxed;
 
-use super::{Way, into, is_reachable, out, web_and_db};
+use super::{Way, into, is_reachable, out};
 
 /// Another network whose routes a VPN's may be.
 const VPN: &str = "ip netns add vpn; ip link add wg0 type veth peer name wg0 netns vpn; ip link set wg0 up;
@@ -34,7 +35,7 @@ sandboxed! {
     }
 
     fn a_default_route_by_an_internal_network_is_moved(host: Host) {
-        let pontoon = web_and_db(&host);
+        let pontoon = Pontoon::with_web_and_db(&host);
         pontoon.run("network create --internal --subnet 10.6.0.0/24 -o pontoon.dns=false inner");
         pontoon.run("network connect inner web");
         let passes = || host.pings("web", "198.51.100.10");
@@ -61,7 +62,7 @@ sandboxed! {
     }
 
     fn a_rule_of_a_vpn_is_outdone_by_a_rule(host: Host) {
-        let pontoon = web_and_db(&host);
+        let pontoon = Pontoon::with_web_and_db(&host);
         let passes = || host.pings("host", "10.5.0.2");
         let way = Way { host: &host, pontoon: &pontoon, words: "host web", passes: &passes };
         let table = "ip route add 10.0.0.0/8 dev wg0 table 7; ip rule add priority 100 lookup 7";
@@ -69,7 +70,7 @@ sandboxed! {
     }
 
     fn the_source_check_is_named_with_the_route_that_misleads_it(host: Host) {
-        let pontoon = web_and_db(&host);
+        let pontoon = Pontoon::with_web_and_db(&host);
         let passes = || host.pings("web", "198.51.100.10");
         let way = Way { host: &host, pontoon: &pontoon, words: "web 198.51.100.10", passes: &passes };
         let strict = "sysctl -w net.ipv4.conf.all.rp_filter=1; ip route add 10.5.0.0/25 dev wg0";
@@ -89,7 +90,7 @@ sandboxed! {
     }
 
     fn a_small_mtu_on_the_way_is_noted_and_large_packets_pass_with_it(host: Host) {
-        let pontoon = web_and_db(&host);
+        let pontoon = Pontoon::with_web_and_db(&host);
         host.sh("ip link set eth0 mtu 1400; ip -n router link set host mtu 1400");
         // Nobody hears that a packet was too large.
         host.sh("nft 'add table ip quiet; add chain ip quiet out { type filter hook output priority 0; }; \

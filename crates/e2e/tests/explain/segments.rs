@@ -1,13 +1,14 @@
 //! Cables, bridges, neighbours: what is between two that need no router.
 
+use pontoon_e2e::Pontoon;
 use pontoon_testkit::{Host, sandboxed};
 
-use super::{PORT, Way, explained, out, run_all, shown, web_and_db, within};
+use super::{PORT, Way, explained, out, run_all, shown, within};
 
 /// Db to web, with what is to be done to web's port.
 #[track_caller]
 fn port(host: &Host, inject: &str, code: &str) {
-    let pontoon = web_and_db(host);
+    let pontoon = Pontoon::with_web_and_db(host);
     let passes = || host.pings("db", "10.5.0.2");
     let way = Way { host, pontoon: &pontoon, words: "db web", passes: &passes };
     way.mends(&format!("{PORT} {inject}"), &[code]);
@@ -19,7 +20,7 @@ sandboxed! {
     }
 
     fn a_cable_that_is_off_the_bridge_is_found_on_the_way_out_too(host: Host) {
-        let pontoon = web_and_db(&host);
+        let pontoon = Pontoon::with_web_and_db(&host);
         let passes = || host.pings("web", "198.51.100.10");
         let way = Way { host: &host, pontoon: &pontoon, words: "web 198.51.100.10", passes: &passes };
         way.mends(&format!("{PORT} ip link set $port nomaster"), &["port-without-bridge"]);
@@ -70,7 +71,7 @@ sandboxed! {
     }
 
     fn a_container_that_calls_its_own_published_port_needs_hairpin(host: Host) {
-        let pontoon = web_and_db(&host);
+        let pontoon = Pontoon::with_web_and_db(&host);
         host.sh("sysctl -w net.bridge.bridge-nf-call-iptables=1");
         let _server = host.serve("web", 80, "web");
         let passes = || host.fetch("web", "10.5.0.1:8080").is_ok();
@@ -86,7 +87,7 @@ sandboxed! {
     }
 
     fn a_wrong_entry_of_the_bridge_is_deleted(host: Host) {
-        let pontoon = web_and_db(&host);
+        let pontoon = Pontoon::with_web_and_db(&host);
         let passes = || host.pings("db", "10.5.0.2");
         let way = Way { host: &host, pontoon: &pontoon, words: "db web", passes: &passes };
         let wrong = "other=$(ip -o link show master blue0 | grep 'link-netns db' | grep -o 'veth[0-9a-f]*' | head -1);
@@ -96,7 +97,7 @@ sandboxed! {
     }
 
     fn two_with_one_ethernet_address_do_not_hear_each_other(host: Host) {
-        let pontoon = web_and_db(&host);
+        let pontoon = Pontoon::with_web_and_db(&host);
         // The guard of the ports would be in the way as well.
         host.sh("nft flush chain bridge pontoon prerouting");
         let passes = || host.pings("db", "10.5.0.2");
@@ -107,7 +108,7 @@ sandboxed! {
     }
 
     fn of_two_with_one_address_it_is_not_known_who_answers(host: Host) {
-        let pontoon = web_and_db(&host);
+        let pontoon = Pontoon::with_web_and_db(&host);
         host.sh("ip -n db address add 10.5.0.2/24 dev eth0");
         let (found, code) = explained(&pontoon, "host web");
         assert_eq!((code, super::codes(&found)), (2, vec!["address-twice"]), "{}", shown(&pontoon, "host web"));

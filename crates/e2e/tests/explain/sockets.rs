@@ -3,11 +3,11 @@
 use pontoon_e2e::Pontoon;
 use pontoon_testkit::sandboxed;
 
-use super::{blocked, explained, is_reachable, run_all, shown, web_and_db};
+use super::{blocked, explained, is_reachable, run_all, shown};
 
 sandboxed! {
     fn a_program_that_listens_on_loopback_alone_is_named(host: Host) {
-        let pontoon = web_and_db(&host);
+        let pontoon = Pontoon::with_web_and_db(&host);
         host.need("socat");
         let server = host.background_in("web", "exec socat TCP-LISTEN:80,bind=127.0.0.1,fork,reuseaddr SYSTEM:cat");
         host.wait_until("somebody listens", || !host.sh_in("web", "ss -Hltn 'sport = 80'").is_empty());
@@ -21,7 +21,7 @@ sandboxed! {
     }
 
     fn a_published_port_whose_target_is_gone_is_named(host: Host) {
-        let pontoon = web_and_db(&host);
+        let pontoon = Pontoon::with_web_and_db(&host);
         let _server = host.serve("web", 80, "web");
         assert!(host.fetch("outside", "192.0.2.2:8080").is_ok());
         is_reachable(&pontoon, "outside web:80");
@@ -35,7 +35,7 @@ sandboxed! {
     }
 
     fn a_port_that_leads_to_nobody_is_named(host: Host) {
-        let pontoon = web_and_db(&host);
+        let pontoon = Pontoon::with_web_and_db(&host);
         host.sh("nft 'add table ip theirs; add chain ip theirs in { type nat hook prerouting priority dstnat; };
             add rule ip theirs in tcp dport 9000 dnat to 10.5.0.99:80'");
         assert!(host.fetch("outside", "192.0.2.2:9000").is_err());
@@ -70,7 +70,7 @@ sandboxed! {
     }
 
     fn echo_requests_that_are_not_answered_are_told_apart(host: Host) {
-        let pontoon = web_and_db(&host);
+        let pontoon = Pontoon::with_web_and_db(&host);
         host.sh_in("web", "sysctl -w net.ipv4.icmp_echo_ignore_all=1");
         assert!(!host.pings("db", "10.5.0.2"));
         run_all(&host, &blocked(&pontoon, "db web", "echo-ignored"));
@@ -79,7 +79,7 @@ sandboxed! {
     }
 
     fn a_port_that_nobody_listens_on_is_told_with_those_that_are(host: Host) {
-        let pontoon = web_and_db(&host);
+        let pontoon = Pontoon::with_web_and_db(&host);
         let _server = host.serve("web", 80, "web");
         assert!(host.fetch("db", "10.5.0.2:81").is_err());
         let (found, code) = explained(&pontoon, "db web:81");

@@ -2,8 +2,8 @@
 //!
 //! - [`mark`] is what the packet is known by, in every namespace and whatever becomes of its addresses: the rules that
 //!   have the kernel trace it, and how it is told from others in what is traced.
-//! - [`stitch`] puts what was traced in several namespaces together: one step for each hook.
-//! - [`compare`] lays the steps beside the hops of an [`Explanation`](crate::path::Explanation), and says where they
+//! - [`mod@stitch`] puts what was traced in several namespaces together: one step for each hook.
+//! - [`mod@compare`] lays the steps beside the hops of an [`Explanation`](crate::path::Explanation), and says where they
 //!   disagree.
 
 pub mod compare;

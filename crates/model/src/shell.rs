@@ -1,14 +1,21 @@
 //! Commands as a person would type them in a shell.
 
+use std::borrow::Cow;
+
 use crate::op::{Netns, NetnsPlace};
 
 /// `word` so that a POSIX shell takes it for one word.
 pub fn quote(word: &str) -> String {
+    quoted(word).into_owned()
+}
+
+/// As [`quote`]; most words are what they are.
+pub fn quoted(word: &str) -> Cow<'_, str> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:=@%+,".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
+    match !word.is_empty() && word.chars().all(plain) {
+        true => Cow::Borrowed(word),
+        false => Cow::Owned(format!("'{}'", word.replace('\'', r"'\''"))),
     }
-    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 impl NetnsPlace {

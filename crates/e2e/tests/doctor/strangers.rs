@@ -120,4 +120,20 @@ sandboxed! {
         let (report, exit) = doctor(&pontoon, "--fix=no-way-back@host --yes docker:shop");
         assert!(exit == 0 && passes(), "{report:#}");
     }
+
+    fn names_that_others_give_are_no_commands(host: Host) {
+        by_hand(&host);
+        let pontoon = Pontoon::on(&host);
+        // Whoever is root in a container calls its interfaces what he likes.
+        host.sh("ip -n ns1 link set dev eth0 down && ip -n ns1 link set dev eth0 name 'a;touch${IFS}q' && ip -n ns1 link set dev 'a;touch${IFS}q' up && ip -n ns1 link set dev 'a;touch${IFS}q' down");
+        let explained = pontoon.attempt("explain netns:ns2 netns:ns1");
+        let told = String::from_utf8_lossy(&explained.stdout).into_owned();
+        assert!(told.contains("dev 'a;touch${IFS}q'"), "{told}");
+        let program = pontoon_e2e::program();
+        host.sh("mkdir -p /run/here");
+        host.try_sh(&format!("cd /run/here && {} doctor --fix=link-down --yes netns:ns1 netns:ns2", program.display()));
+        assert!(host.sh("ip -n ns1 -o link").contains("a;touch${IFS}q@"), "it is there");
+        assert!(host.sh("ip -n ns1 -o link show dev 'a;touch${IFS}q'").contains(",UP"), "it was mended");
+        assert_eq!(host.sh("ls /run/here"), "");
+    }
 }

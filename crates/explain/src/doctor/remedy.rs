@@ -196,7 +196,7 @@ impl<'a> Command<'a> {
 
     fn undo_link(&self) -> Option<String> {
         let link = self.link()?;
-        let set = |what: String| Some(self.namespace.ip(&format!("link set dev {} {what}", link.name)));
+        let set = |what: String| Some(self.namespace.ip(&format!("link set dev {} {what}", link.word())));
         if self.words.last().is_some_and(|word| word == "up") {
             return set("down".to_owned());
         }
@@ -232,7 +232,7 @@ impl<'a> Command<'a> {
             self.after("state")?;
             format!("state {}", port.state)
         };
-        Some(self.namespace.command(&format!("bridge link set dev {} {before}", link.name)))
+        Some(self.namespace.command(&format!("bridge link set dev {} {before}", link.word())))
     }
 
     fn undo_route(&self) -> Option<String> {
@@ -304,25 +304,7 @@ fn named<'a>(snapshot: &'a Snapshot, name: &str) -> Option<&'a Namespace> {
     })
 }
 
-/// The words of a command, as a shell splits it: single and double quotes.
+/// The words of a command, as a shell has them.
 fn split(text: &str) -> Vec<String> {
-    let (mut words, mut word, mut open, mut quoted) = (Vec::new(), String::new(), None, false);
-    for c in text.chars() {
-        match (open, c) {
-            (Some(quote), _) if c == quote => open = None,
-            (Some(_), _) => word.push(c),
-            (None, '\'' | '"') => (open, quoted) = (Some(c), true),
-            (None, ' ') => {
-                if !word.is_empty() || quoted {
-                    words.push(std::mem::take(&mut word));
-                }
-                quoted = false;
-            }
-            (None, _) => word.push(c),
-        }
-    }
-    if !word.is_empty() || quoted {
-        words.push(word);
-    }
-    words
+    shlex::split(text).unwrap_or_default()
 }

@@ -66,9 +66,9 @@ pub(super) fn find(snapshot: &Snapshot, patients: &[usize]) -> Vec<Diagnosis> {
             let affected = [namespace, there].into_iter().filter(|one| !one.is_host());
             found.push(
                 Diagnosis::new(Code::MtuDiffers, &place.name, sentence)
-                    .seen(format!("mtu {}", small.mtu), place.ip(&format!("link show dev {}", small.name)))
+                    .seen(format!("mtu {}", small.mtu), place.ip(&format!("link show dev {}", small.word())))
                     .affects(affected.map(|one| one.name.clone()))
-                    .fix(Remedy::run(place.ip(&format!("link set dev {} mtu {to}", small.name)))),
+                    .fix(Remedy::run(place.ip(&format!("link set dev {} mtu {to}", small.word())))),
             );
         }
     }

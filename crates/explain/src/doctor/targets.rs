@@ -9,7 +9,7 @@ use pontoon_nft::syntax::{Hook, NatKind, NatTarget, Statement};
 
 use super::diagnosis::{Diagnosis, Remedy};
 use crate::extension;
-use crate::path::fix::is_ours;
+use crate::path::fix::{self, is_ours};
 use crate::path::segment::segment;
 use crate::path::{Code, Severity};
 
@@ -75,8 +75,15 @@ fn nobody(
     let text = rule.rule.text(table.table.family).to_string();
     let known = !rule.rule.statements.iter().any(|statement| matches!(statement, Statement::Unknown { .. }));
     let remedy = Remedy {
-        undo: known.then(|| format!("nft add rule {} {chain} {}", table.table, quote(&text))),
-        ..Remedy::run(format!("nft delete rule {} {chain} handle {}", table.table, rule.handle))
+        undo: known.then(|| {
+            format!("nft add rule {} {} {}", fix::table_words(&table.table), quote(chain), quote(&text))
+        }),
+        ..Remedy::run(format!(
+            "nft delete rule {} {} handle {}",
+            fix::table_words(&table.table),
+            quote(chain),
+            rule.handle
+        ))
     };
     let sentence = format!(
         "table {}, chain {chain} leads to {to}, and nobody on {} has that address: {text}",
@@ -85,8 +92,11 @@ fn nobody(
     Some(
         Diagnosis::new(Code::PortWithoutTarget, place, sentence)
             .severity(if is_silent || all_read { Severity::Blocks } else { Severity::Unknown })
-            .seen("the rule", format!("nft -a list chain {} {chain}", table.table))
-            .seen("who has the address", format!("ip neighbour show {to} dev {}", bridge.name))
+            .seen(
+                "the rule",
+                format!("nft -a list chain {} {}", fix::table_words(&table.table), quote(chain)),
+            )
+            .seen("who has the address", format!("ip neighbour show {to} dev {}", bridge.word()))
             .fix(remedy)
             .advice("or have it lead to where the service is now"),
     )

@@ -60,7 +60,7 @@ fn rightful(snapshot: &Snapshot, ats: &[At], is_his: impl Fn(&Namespace, &str) -
     let [first, second, ..] = ats else { return None };
     let his = |at: &&At| {
         let namespace = &snapshot.namespaces[at.0];
-        is_his(namespace, namespace.link_name(at.1))
+        is_his(namespace, &namespace.link_name(at.1))
     };
     let right = ats.iter().find(his).unwrap_or(first);
     let wrong = ats.iter().rev().find(|at| *at != right && !his(at)).unwrap_or(second);

@@ -24,7 +24,7 @@ impl Journey<'_> {
         let finding = match flow.destination {
             IpAddr::V4(_) if !iif.forwarding => {
                 let (key, sentence) = if namespace.setting("net/ipv4/ip_forward") == Some(1) {
-                    let key = format!("net/ipv4/conf/{}/forwarding", iif.name);
+                    let key = format!("net/ipv4/conf/{}/forwarding", iif.word());
                     (
                         key,
                         format!(
@@ -102,7 +102,7 @@ impl Journey<'_> {
         let key = if all > 0 {
             "net.ipv4.conf.all.rp_filter".to_owned()
         } else {
-            format!("net/ipv4/conf/{}/rp_filter", iif.name)
+            format!("net/ipv4/conf/{}/rp_filter", iif.word())
         };
         let loose = namespace.command(&format!("sysctl -w {key}=2"));
         let finding = Finding::new(Code::RpFilter, place, sentence);
@@ -150,7 +150,7 @@ impl Journey<'_> {
             "source",
             match address {
                 IpAddr::V4(_) => {
-                    let key = format!("net/ipv4/conf/{}/route_localnet", link.name);
+                    let key = format!("net/ipv4/conf/{}/route_localnet", link.word());
                     finding.fix(namespace.command(&format!("sysctl -w {key}=1")))
                 }
                 IpAddr::V6(_) => finding.advice("::1 never leaves its namespace: ask for another address"),
@@ -164,7 +164,7 @@ impl Journey<'_> {
         let namespace = &snapshot.namespaces[at.0];
         let Some(link) = link(snapshot, at).filter(|link| !link.up) else { return };
         let sentence = format!("{} is down in {}", link.name, namespace.name);
-        let command = namespace.ip(&format!("link set dev {} up", link.name));
+        let command = namespace.ip(&format!("link set dev {} up", link.word()));
         self.block("link", Finding::new(Code::LinkDown, &namespace.name, sentence).fix(command));
     }
 
@@ -188,7 +188,7 @@ impl Journey<'_> {
             if state != FORWARDING && link.up && link.carrier {
                 let word = STATES.get(usize::from(state)).copied().unwrap_or("not forwarding");
                 let sentence = format!("the bridge's port {} is {word}, and passes nothing on", link.name);
-                let command = format!("bridge link set dev {} state {FORWARDING}", link.name);
+                let command = format!("bridge link set dev {} state {FORWARDING}", link.word());
                 let owner = namespace.link_name(bridge.1);
                 self.block(
                     "bridge",
@@ -205,8 +205,8 @@ impl Journey<'_> {
                     "the ports {} and {} are both isolated, and pass nothing to each other",
                     from.name, to.name
                 );
-                let command = format!("bridge link set dev {} isolated off", to.name);
-                let network = fix::network_by_bridge(snapshot, namespace.link_name(bridge.1));
+                let command = format!("bridge link set dev {} isolated off", to.word());
+                let network = fix::network_by_bridge(snapshot, &namespace.link_name(bridge.1));
                 let finding =
                     Finding::new(Code::PortsIsolated, place, sentence).fix(namespace.command(&command));
                 self.block(
@@ -345,7 +345,7 @@ impl Journey<'_> {
             "hairpin is off on {}, and the frame would have to leave by the port that it came in by",
             port.name
         );
-        let command = namespace.command(&format!("bridge link set dev {} hairpin on", port.name));
+        let command = namespace.command(&format!("bridge link set dev {} hairpin on", port.word()));
         self.block("bridge", Finding::new(Code::HairpinOff, &namespace.name, sentence).fix(command));
     }
 

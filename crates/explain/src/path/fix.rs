@@ -1,13 +1,14 @@
 //! What lets a packet through that somebody's rules drop, or that has no way.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use pontoon_model::Network;
 use pontoon_model::observed::snapshot::{Link, Namespace, Snapshot};
 use pontoon_model::option::GatewayMode;
-use pontoon_model::shell::quote;
+use pontoon_model::shell::{quote, quoted};
 use pontoon_nft::ruleset::Table;
-use pontoon_nft::syntax::{Base, Family, Hook, protocol};
+use pontoon_nft::syntax::{Base, Family, Hook, TableRef, protocol};
 
 use super::finding::{Code, Finding};
 use super::hooks::hook_name;
@@ -53,7 +54,7 @@ pub(super) fn dropped(
         iptables(scene, table, base.hook, head, legacy)
     } else {
         let matches = nft_matches(scene, base.hook, table.table.family == Family::Bridge);
-        format!("nft insert rule {} {head} {matches} accept", table.table)
+        format!("nft insert rule {} {} {matches} accept", table_words(&table.table), quote(head))
     };
     let shown = match legacy {
         true => "nft does not list these rules; `iptables-legacy -S` does",
@@ -85,7 +86,8 @@ fn ours(scene: &Scene<'_>, reason: &Reason, chain: &str) -> Finding {
     );
     let found = Finding::new(Code::FirewallDrop, &namespace.name, sentence);
     if let (true, Some(handle)) = (chain.starts_with("user-"), reason.handle) {
-        let command = format!("nft delete rule {} {chain} handle {handle}", reason.table);
+        let command =
+            format!("nft delete rule {} {} handle {handle}", table_words(&reason.table), quote(chain));
         return found.fix(namespace.command(&command)).advice("the rule is the administrator's own");
     }
     if reason.table.family == Family::Bridge {
@@ -142,16 +144,21 @@ pub(crate) fn is_masqueraded(network: &Network, address: IpAddr) -> bool {
     })
 }
 
+/// A table as words of a shell: family and name.
+pub(crate) fn table_words(table: &TableRef) -> String {
+    format!("{} {}", table.family, quote(&table.name))
+}
+
 /// The conditions of an nft rule that is for this packet and its like.
 ///
 /// Not every kernel follows connections of frames on bridges, so an answer is told by its ports there.
 fn nft_matches(scene: &Scene<'_>, hook: Hook, frames: bool) -> String {
     let mut parts = Vec::new();
     if let Some(link) = scene.iif {
-        parts.push(format!("iifname {}", quote(&link.name)));
+        parts.push(format!("iifname {}", nft_name(link)));
     }
     if let Some(link) = scene.oif {
-        parts.push(format!("oifname {}", quote(&link.name)));
+        parts.push(format!("oifname {}", nft_name(link)));
     }
     match (scene.way, hook) {
         (Way::Back, _) if frames => parts.extend(nft_answer(scene.flow)),
@@ -160,6 +167,15 @@ fn nft_matches(scene: &Scene<'_>, hook: Hook, frames: bool) -> String {
         _ => {}
     }
     parts.join(" ")
+}
+
+/// An interface's name as a word of nft's, which is one of a shell too: one that nft would not take for a name has its
+/// quotation marks.
+fn nft_name(link: &Link) -> String {
+    match quoted(&link.name) {
+        Cow::Borrowed(plain) => plain.to_owned(),
+        Cow::Owned(_) => quote(&format!("\"{}\"", link.name.replace('"', ""))),
+    }
 }
 
 fn nft_answer(flow: Flow) -> Option<String> {
@@ -222,9 +238,10 @@ pub(super) fn masquerade(
     let subnet = own.filter(|net| net.prefix_len() > 0).find(|net| net.contains(&source));
     let subnet = subnet.map_or_else(|| source.to_string(), |net| net.trunc().to_string());
     let family = if source.is_ipv4() { "ip" } else { "ip6" };
-    let commands = format!(
-        "nft 'add table {family} way_back; add chain {family} way_back out {{ type nat hook postrouting priority srcnat; }}; \
-         add rule {family} way_back out {family} saddr {subnet} oifname \"{link}\" masquerade'"
+    let rules = format!(
+        "add table {family} way_back; add chain {family} way_back out {{ type nat hook postrouting priority srcnat; }}; \
+         add rule {family} way_back out {family} saddr {subnet} oifname \"{}\" masquerade",
+        link.replace('"', "")
     );
-    vec![namespace.command(&commands)]
+    vec![namespace.command(&format!("nft {}", quote(&rules)))]
 }

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 use pontoon_model::observed::snapshot::{Link, Namespace, RouteKind};
+use pontoon_model::shell::quote;
 use pontoon_nft::ruleset::{ListedChain, Table};
 use pontoon_nft::syntax::{Base, ChainKind, Family, Hook, IpVersion, Priority, protocol};
 
@@ -120,7 +121,7 @@ impl Stop<'_> {
                 let program = if self.table.table.family == Family::Ip6 { "ip6tables" } else { "iptables" };
                 format!("{program}-legacy -t {} -S {chain}", self.table.table.name)
             }
-            false => format!("nft -a list chain {} {chain}", self.table.table),
+            false => format!("nft -a list chain {} {}", fix::table_words(&self.table.table), quote(chain)),
         }
     }
 

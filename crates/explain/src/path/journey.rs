@@ -617,12 +617,13 @@ impl Journey<'_> {
     pub(super) fn no_way_back(&self, at: At, flow: Flow) -> Finding {
         let namespace = &self.snapshot.namespaces[at.0];
         let out = namespace.link_name(at.1);
+        let raw = namespace.link(at.1).map_or("", |link| &link.name);
         let sentence = format!(
             "the packet leaves {} by {out} as {}, and the next router has no way back to that",
             namespace.name, flow.source
         );
         Finding::new(Code::NoWayBack, &namespace.name, sentence)
-            .fixes(fix::masquerade(self.snapshot, namespace, flow.source, out))
+            .fixes(fix::masquerade(self.snapshot, namespace, flow.source, raw))
             .advice("the other way is a route back to the subnet on the next router")
     }
 }

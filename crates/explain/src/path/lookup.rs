@@ -348,7 +348,7 @@ fn taken(namespace: &Namespace, route: &Route, destination: IpAddr) -> String {
         return format!("the route of {place} to {destination} leads nowhere");
     };
     let by = hop.gateway.map_or_else(String::new, |gateway| format!(" to the router {gateway}"));
-    let link = hop.link.map_or("?", |link| namespace.link_name(link));
+    let link = hop.link.map_or("?".into(), |link| namespace.link_name(link));
     let from = source(namespace, route, hop, destination)
         .map_or_else(|| ", and has no address to send from".to_owned(), |source| format!(", from {source}"));
     format!("{place} sends what is for {destination}{by} out by {link}{from}")

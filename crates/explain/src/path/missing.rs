@@ -57,7 +57,7 @@ impl Journey<'_> {
                     flow.destination
                 );
                 Finding::new(Code::SubnetTwice, &namespace.name, sentence)
-                    .fix(namespace.ip(&finer(flow.destination, name)))
+                    .fix(namespace.ip(&finer(flow.destination, &name)))
                     .advice("better give one of them another subnet (`pontoon network renumber`)")
             }
             Some(subnet) => {
@@ -67,7 +67,7 @@ impl Journey<'_> {
                     flow.destination
                 );
                 Finding::new(Code::RouteElsewhere, &namespace.name, sentence)
-                    .fix(self.finer_way(at, route, flow, subnet, name))
+                    .fix(self.finer_way(at, route, flow, subnet, &name))
                     .advice("or move the network to a free subnet: `pontoon network ls` names one, `network renumber` does it")
             }
         };
@@ -108,7 +108,7 @@ impl Journey<'_> {
     fn gateway_of(&self, bridge: u32, at: usize, near: IpAddr) -> Option<IpNet> {
         let snapshot = self.snapshot;
         let namespace = &snapshot.namespaces[at];
-        let network = fix::network_by_bridge(snapshot, namespace.link_name(bridge));
+        let network = fix::network_by_bridge(snapshot, &namespace.link_name(bridge));
         let pool = network.and_then(|network| network.pools().find(|pool| pool.subnet.contains(&near)));
         if let Some(pool) = pool {
             return IpNet::new(pool.gateway, pool.subnet.prefix_len()).ok();
@@ -221,8 +221,8 @@ impl Journey<'_> {
                 let near: Vec<IpAddr> =
                     there.filter(|address| own.iter().any(|net| net.contains(address))).collect();
                 let routes = other.is_host() || other.link(number).is_some_and(|link| link.forwarding);
-                let internal =
-                    fix::network_by_bridge(snapshot, other.link_name(number)).is_some_and(|net| net.internal);
+                let internal = fix::network_by_bridge(snapshot, &other.link_name(number))
+                    .is_some_and(|net| net.internal);
                 if routes && place != at {
                     found.extend(near.into_iter().map(|address| (internal, address, link.index)));
                 }
@@ -263,7 +263,7 @@ impl Journey<'_> {
         Some(match moved {
             None => finding.fix(self.snapshot.restore.clone()),
             Some((other, link)) => finding
-                .fix(other.ip(&format!("link delete dev {}", link.name)))
+                .fix(other.ip(&format!("link delete dev {}", link.word())))
                 .fix(self.snapshot.restore.clone())
                 .advice(format!("it is in {} now, as {}", other.name, link.name)),
         })
@@ -378,7 +378,7 @@ impl Journey<'_> {
                     next.to, other.name
                 );
                 Finding::new(Code::SubnetTwice, place, sentence)
-                    .fix(namespace.ip(&finer(next.to, right)))
+                    .fix(namespace.ip(&finer(next.to, &right)))
                     .advice("better give one of them another subnet (`pontoon network renumber`)")
             }
             _ => {
@@ -407,7 +407,7 @@ impl Journey<'_> {
         let network = snapshot.networks.iter().find(|network| network.id == endpoint.network)?;
         let len = network.pools().find(|pool| pool.subnet.contains(&address))?.subnet.prefix_len();
         let sentence = format!("{} of {} has lost its address {address}", link.name, namespace.name);
-        let command = namespace.ip(&format!("address add {address}/{len} dev {}", link.name));
+        let command = namespace.ip(&format!("address add {address}/{len} dev {}", link.word()));
         Some(Finding::new(Code::AddressMissing, &namespace.name, sentence).fix(command))
     }
 

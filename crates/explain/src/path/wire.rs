@@ -23,7 +23,8 @@ impl Journey<'_> {
         self.check_link(at);
         if next.to.is_ipv6() && out.disable_ipv6 {
             let sentence = format!("IPv6 is off on {} in {}", out.name, namespace.name);
-            let command = namespace.command(&format!("sysctl -w net.ipv6.conf.{}.disable_ipv6=0", out.name));
+            let command =
+                namespace.command(&format!("sysctl -w net.ipv6.conf.{}.disable_ipv6=0", out.word()));
             self.block("link", Finding::new(Code::Ipv6Disabled, &namespace.name, sentence).fix(command));
         }
         let point =
@@ -163,7 +164,7 @@ impl Journey<'_> {
                 format!("{name}: in by its port {}, for the bridge itself", namespace.link_name(from))
             }
             (None, Some(to)) => format!("{name}: out by its port {}", namespace.link_name(to)),
-            (None, None) => name.to_owned(),
+            (None, None) => name.to_string(),
         };
         let command = namespace.command(&format!("bridge -d link show master {name}"));
         self.hop(bridge.0, "bridge", text, Some(command), Verdict::Reachable);
@@ -233,7 +234,7 @@ impl Journey<'_> {
     /// The packet leaves what was read.
     fn leave(&mut self, at: At, next: Next, exits: &[Station], flow: Flow) -> End {
         let namespace = &self.snapshot.namespaces[at.0];
-        let name = namespace.link_name(at.1).to_owned();
+        let name = namespace.link_name(at.1);
         let known = namespace.neighbours.iter().find(|one| one.link == at.1 && one.address == next.to);
         let command = namespace.ip(&format!("neighbour show {} dev {name}", next.to));
         let failed =

@@ -182,7 +182,7 @@ impl Stitcher<'_> {
         if let Some(at) = self.keys.iter().position(|known| *known == key) {
             return Some(at);
         }
-        let named = |index: u32| namespace.link_name(index).to_owned();
+        let named = |index: u32| namespace.link_name(index).into_owned();
         let (source_port, destination_port) =
             header.ports().map_or((Ports::ANY, Ports::ANY), |(from, to)| {
                 (Ports { first: from, last: from }, Ports { first: to, last: to })

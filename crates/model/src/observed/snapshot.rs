@@ -2,6 +2,7 @@
 //!
 //! It is what the kernel says. Records only name things: which namespace is whose, what a network's bridge is for.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::op::Netns;
 use crate::publish::Protocol;
 use crate::sandbox::NetnsId;
+use crate::shell::quoted;
 use crate::{Endpoint, Mac, Network, Publication};
 
 /// The version of the shape below. A file of another one is refused.
@@ -406,6 +408,13 @@ impl Snapshot {
     }
 }
 
+impl Link {
+    /// Its name as one word of a shell.
+    pub fn word(&self) -> Cow<'_, str> {
+        quoted(&self.name)
+    }
+}
+
 impl Namespace {
     /// The interface with this number.
     pub fn link(&self, index: u32) -> Option<&Link> {
@@ -417,9 +426,10 @@ impl Namespace {
         self.links.iter().find(|link| link.name == name)
     }
 
-    /// An interface's name, for people.
-    pub fn link_name(&self, index: u32) -> &str {
-        self.link(index).map_or("?", |link| link.name.as_str())
+    /// An interface's name, for people and for commands: as one word of a shell. Whoever is root in a container gives its
+    /// interfaces what names it likes.
+    pub fn link_name(&self, index: u32) -> Cow<'_, str> {
+        self.link(index).map_or(Cow::Borrowed("?"), Link::word)
     }
 
     /// The addresses of an interface.

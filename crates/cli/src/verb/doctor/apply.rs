@@ -4,6 +4,7 @@
 //! treat, unlike to network, may take programs.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::process::{Command, Output, Stdio};
 
 use pontoon_engine::doctor::{self, Act, Remedy};
@@ -63,19 +64,21 @@ impl Applied {
     }
 
     fn run(&mut self, remedy: &Remedy) -> Result<(), String> {
-        let file = remedy.command.strip_prefix("echo ").and_then(|rest| rest.rsplit_once(" > "));
-        if let Some((_, path)) = file {
-            let path = path.trim_matches('\'').to_owned();
+        let words = words(&remedy.command)?;
+        if let [echo, text @ .., into, path] = words.as_slice()
+            && echo == "echo"
+            && into == ">"
+        {
             let before =
-                fs::read_to_string(&path).map_err(|error| format!("could not read {path}: {error}"))?;
-            shell(&remedy.command)?;
-            self.back.push(Back::File(path, before));
+                fs::read_to_string(path).map_err(|error| format!("could not read {path}: {error}"))?;
+            write(path, &format!("{}\n", text.join(" ")))?;
+            self.back.push(Back::File(path.clone(), before));
             return Ok(());
         }
         // nft says which handle the rule has got.
         let inserts = remedy.command.contains("nft insert rule ");
         let command = remedy.command.replacen("nft insert rule ", "nft -ae insert rule ", 1);
-        let said = shell(&command)?;
+        let said = execute(&command)?;
         let undo = match inserts {
             true => inserted(&remedy.command, &said),
             false => remedy.undo.clone(),
@@ -89,10 +92,8 @@ impl Applied {
         let mut left = Vec::new();
         for back in self.back.iter().rev() {
             let done = match back {
-                Back::Command(command) => shell(command).map(drop),
-                Back::File(path, text) => {
-                    fs::write(path, text).map_err(|error| format!("could not write {path}: {error}"))
-                }
+                Back::Command(command) => execute(command).map(drop),
+                Back::File(path, text) => write(path, text),
             };
             left.extend(done.err());
         }
@@ -109,17 +110,36 @@ fn told(failure: &Failure) -> String {
     failure.words()
 }
 
-/// Runs a command as a shell does; what it printed.
-fn shell(command: &str) -> Result<String, String> {
-    let run = Command::new("sh").args(["-c", command]).stdin(Stdio::null()).output();
-    let Output { status, stdout, stderr } = run.map_err(|error| format!("could not run sh: {error}"))?;
+fn write(path: &str, text: &str) -> Result<(), String> {
+    fs::write(path, text).map_err(|error| format!("could not write {path}: {error}"))
+}
+
+/// The words of a command.
+fn words(command: &str) -> Result<Vec<String>, String> {
+    shlex::split(command).ok_or_else(|| format!("`{command}` has a quotation mark that is not closed"))
+}
+
+/// Runs a command, its words being those that a shell would make of it; what it printed. No shell has a part in it: there
+/// are names in it that others gave.
+fn execute(command: &str) -> Result<String, String> {
+    let words = words(command)?;
+    let (program, arguments) = words.split_first().ok_or("there is no command")?;
+    let run = Command::new(program).args(arguments).stdin(Stdio::null()).output();
+    let Output { status, stdout, stderr } = match run {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Err(missing(command, program)),
+        run => run.map_err(|error| format!("could not run {program}: {error}"))?,
+    };
     let (said, errors) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
     match status.code() {
         Some(0) => Ok(said.into_owned()),
-        // What a shell ends with where there is no such program, and `ip netns exec` and nsenter where they find none.
-        Some(127) => Err(format!("`{command}` needs a program that is not installed: {}", errors.trim())),
+        // What `ip netns exec` and nsenter end with where they find no such program.
+        Some(127) => Err(missing(command, errors.trim())),
         _ => Err(format!("`{command}` failed: {}", errors.trim())),
     }
+}
+
+fn missing(command: &str, what: &str) -> String {
+    format!("`{command}` needs a program that is not installed: {what}")
 }
 
 /// The command that deletes the rule that a command has inserted, from what nft said of it.
@@ -146,8 +166,14 @@ mod tests {
     }
 
     #[test]
+    fn names_of_others_are_no_commands() {
+        assert_eq!(execute("echo 'a;b' $(id) `id` c;d x>y").unwrap(), "a;b $(id) `id` c;d x>y\n");
+        assert!(execute("echo 'a").unwrap_err().contains("not closed"));
+    }
+
+    #[test]
     fn a_program_that_is_missing_is_named() {
-        let error = shell("pontoon-has-no-such-program -x").unwrap_err();
+        let error = execute("pontoon-has-no-such-program -x").unwrap_err();
         assert!(error.contains("pontoon-has-no-such-program") && error.contains("not installed"), "{error}");
     }
 }

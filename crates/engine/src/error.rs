@@ -24,6 +24,9 @@ use pontoon_plan::ipam::{Collision, PoolError, SubnetChoiceError};
 use pontoon_plan::renumber::RenumberError;
 use pontoon_store::{IpamError, LeaseError, StoreError};
 
+/// The code of [`EngineError::ContainerExists`], also where the keeper of a container tells of it.
+pub const CONTAINER_EXISTS: &str = "container-exists";
+
 /// Why a command could not be carried out. Nothing was changed then, or all of it was undone.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
@@ -535,7 +538,7 @@ impl Diagnose for EngineError {
             Self::NetworkInUse { .. } => "network-in-use",
             Self::NoContainer { .. } => "no-such-container",
             Self::AmbiguousContainer(_) => "ambiguous-container",
-            Self::ContainerExists(_) => "container-exists",
+            Self::ContainerExists(_) => CONTAINER_EXISTS,
             Self::NeedsSegment(_) => "segment-missing",
             Self::NeedsRules => "rules-missing",
             Self::NoBridgeFilter(_) => "no-bridge-filter",

@@ -6,7 +6,8 @@ use pontoon_compose::converge::{
     self, Change, Difference, Found, FoundNetwork, FoundWires, Life, Member, Wire, label,
 };
 use pontoon_compose::project::{Project, ProjectNetwork};
-
+use pontoon_engine::EngineError;
+use pontoon_engine::error::CONTAINER_EXISTS;
 use pontoon_model::network::DEFAULT_NETWORK;
 
 use crate::carry::Carrier;
@@ -72,7 +73,36 @@ pub fn up(
     options: &UpOptions,
     tell: Tell<'_>,
 ) -> Result<(), ProjectError> {
+    const TRIES: u32 = 5;
     let _lock = site.lock(&project.name)?;
+    for _ in 1..TRIES {
+        match bring_up(site, project, options, tell) {
+            Err(error) if came_meanwhile(site, project, &error)? => {}
+            done => return done,
+        }
+    }
+    bring_up(site, project, options, tell)
+}
+
+/// Whether a container was in the way that is the project's own: what a killed command had begun for it went on, and was
+/// not on record yet when the project was looked at.
+fn came_meanwhile(site: &Site, project: &Project, error: &ProjectError) -> Result<bool, ProjectError> {
+    let ProjectError::Engine { subject, source } = error else { return Ok(false) };
+    let exists = match &**source {
+        EngineError::ContainerExists(_) => true,
+        EngineError::Keeper(failure) => failure.code == CONTAINER_EXISTS,
+        _ => false,
+    };
+    let own = found::ours(&site.reader()?, &project.name)?;
+    Ok(exists && own.iter().any(|sandbox| sandbox.name.as_str() == subject))
+}
+
+fn bring_up(
+    site: &mut Site,
+    project: &Project,
+    options: &UpOptions,
+    tell: Tell<'_>,
+) -> Result<(), ProjectError> {
     wait::until_made(site, &project.name, tell)?;
     let seen = Seen::of(site, project)?;
     let changes = seen.changes(project, options)?;

@@ -133,6 +133,8 @@ pub fn netlink_rule(data: &[u8]) {
     // The length 0 means any address.
     rule.from = rule.from.filter(|prefix| !prefix.is_all());
     rule.to = rule.to.filter(|prefix| !prefix.is_all());
+    // Read, and never asked for.
+    (rule.transport, rule.asks_more) = (Default::default(), false);
     assert_comes_back(rule, after, data);
 }
 

@@ -41,8 +41,8 @@ pub(crate) struct Explained {
 
 /// Makes the host, reads it, follows a connection from one container to another, over rules by way of the host.
 pub(crate) fn measure(scale: &Scale) -> Result<Explained, BenchError> {
-    let mut engine = InProcess::create("explained", &["10.206.0.0/16"])?;
-    let mut far = InProcess::create("elsewhere", &["10.207.0.0/16"])?;
+    let mut engine = InProcess::create("explained", &["10.208.0.0/16"])?;
+    let mut far = InProcess::create("elsewhere", &["10.209.0.0/16"])?;
     let places = Place::several("explained", 0, CONTAINERS)?;
     for (number, place) in places.iter().enumerate() {
         let network = if number % 2 == 0 { &mut engine } else { &mut far };

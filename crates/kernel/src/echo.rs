@@ -11,9 +11,9 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, ipproto};
 
-/// The message's type and that of its answer, and the length of the header that raw IPv4 sockets show.
-const V4: (u8, u8) = (8, 0);
-const V6: (u8, u8) = (128, 129);
+/// The type of a request and that of its answer. Source: RFC 792; RFC 4443, section 4.
+pub(crate) const V4: (u8, u8) = (8, 0);
+pub(crate) const V6: (u8, u8) = (128, 129);
 
 /// Sends an echo request from the calling thread's namespace, and says whether the answer came within `timeout`.
 ///
@@ -28,15 +28,16 @@ pub fn echo(address: IpAddr, timeout: Duration) -> Result<bool, Errno> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = rustix::net::socket_with(family, SocketType::RAW, flags, Some(protocol))?;
     let mark = crate::random::bytes::<8>().map_err(|_| Errno::IO)?;
-    let message = request(ask, address.is_ipv4(), mark);
+    let [a, b, c, d, ..] = mark;
+    let message = message(ask, address.is_ipv4(), [a, b, c, d], mark);
     rustix::net::sendto(&socket, &message, SendFlags::empty(), &SocketAddr::new(address, 0))?;
     hear(&socket, address, answer, mark, timeout)
 }
 
 /// Type, code, checksum, identifier and number, and a mark that tells this one from others.
-fn request(kind: u8, v4: bool, mark: [u8; 8]) -> Vec<u8> {
+pub(crate) fn message(kind: u8, v4: bool, number: [u8; 4], mark: [u8; 8]) -> Vec<u8> {
     let mut message = vec![kind, 0, 0, 0];
-    message.extend_from_slice(&mark[..4]);
+    message.extend_from_slice(&number);
     message.extend_from_slice(&mark);
     if v4 {
         // For IPv6 the kernel does it: ipv6(7).
@@ -47,7 +48,7 @@ fn request(kind: u8, v4: bool, mark: [u8; 8]) -> Vec<u8> {
 }
 
 /// Source: RFC 1071.
-fn checksum(message: &[u8]) -> u16 {
+pub(crate) fn checksum(message: &[u8]) -> u16 {
     let sum: u32 =
         message.chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(*pair.get(1).unwrap_or(&0))).sum();
     let folded = (sum & 0xffff) + (sum >> 16);
@@ -91,6 +92,10 @@ fn is_answer(heard: &[u8], v4: bool, kind: u8, mark: [u8; 8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn request(kind: u8, v4: bool, mark: [u8; 8]) -> Vec<u8> {
+        message(kind, v4, [1, 2, 3, 4], mark)
+    }
 
     #[test]
     fn the_checksum_of_a_whole_message_is_zero() {

@@ -22,9 +22,7 @@ use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, 
 
 pub use errors::Trouble;
 
-/// Types of echo requests and replies. Source: RFC 792; RFC 4443, section 4.
-const V4: (u8, u8) = (8, 0);
-const V6: (u8, u8) = (128, 129);
+use crate::echo::{V4, V6};
 
 /// What is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

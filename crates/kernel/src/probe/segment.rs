@@ -2,7 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::{Reply, V4, V6};
+use super::Reply;
+use crate::echo::{V4, V6, checksum, message};
 
 /// Source: IANA protocol numbers.
 const TCP: u8 = 6;
@@ -12,19 +13,11 @@ const SYN: u8 = 0x02;
 const RST: u8 = 0x04;
 const ACK: u8 = 0x10;
 
-/// Type, code, checksum, identifier, number, and the token.
+/// An echo request: the identifier is of the token, the number that of the attempt.
 pub(super) fn echo(v4: bool, attempt: u16, token: [u8; 8]) -> Vec<u8> {
     let (kind, _) = if v4 { V4 } else { V6 };
-    let mut message = vec![kind, 0, 0, 0];
-    message.extend_from_slice(&token[..2]);
-    message.extend_from_slice(&attempt.to_be_bytes());
-    message.extend_from_slice(&token);
-    if v4 {
-        // For IPv6 the kernel does it: ipv6(7).
-        let sum = checksum(&message);
-        message[2..4].copy_from_slice(&sum.to_be_bytes());
-    }
-    message
+    let [high, low] = attempt.to_be_bytes();
+    message(kind, v4, [token[0], token[1], high, low], token)
 }
 
 /// The first segment of a connection, without options but for the largest segment that is taken.
@@ -78,14 +71,6 @@ pub(super) fn answer(segment: &[u8], port: u16, token: [u8; 8]) -> Option<Reply>
         flags if flags == SYN | ACK => Some(Reply::Accepted),
         _ => None,
     }
-}
-
-/// Source: RFC 1071.
-fn checksum(message: &[u8]) -> u16 {
-    let sum: u32 =
-        message.chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(*pair.get(1).unwrap_or(&0))).sum();
-    let folded = (sum & 0xffff) + (sum >> 16);
-    !u16::try_from((folded & 0xffff) + (folded >> 16)).unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! What the kernel tells of a traced packet: each rule that it meets, and what came of it.
 
-use pontoon_netlink::wire::{Attr, Attrs, Message};
+use pontoon_netlink::wire::{Attrs, Message};
 
-use super::attribute::{SUBSYSTEM, data, msg, trace as attribute};
-use super::expression::find;
+use super::attribute::{SUBSYSTEM, msg, trace as attribute};
+use super::expression::{find, read_verdict};
 use crate::syntax::{Family, TableRef, Verdict};
 
 /// A message of the group `NFNLGRP_NFTRACE`.
@@ -74,7 +74,7 @@ impl Trace {
                 0 => Some(Verdict::Drop),
                 _ => Some(Verdict::Accept),
             },
-            _ => get(attribute::VERDICT).and_then(|attr| verdict(&attr)),
+            _ => get(attribute::VERDICT).and_then(|attr| read_verdict(&attr)),
         };
         Some(Self {
             id: number(attribute::ID)?,
@@ -88,20 +88,6 @@ impl Trace {
             transport: bytes(attribute::TRANSPORT_HEADER),
         })
     }
-}
-
-/// Source: `enum nft_verdicts` in nf_tables.h; `NF_DROP`, `NF_ACCEPT` in netfilter.h.
-fn verdict(attr: &Attr<'_>) -> Option<Verdict> {
-    let chain = || find(attr.nested(), data::VERDICT_CHAIN)?.str().map(str::to_owned);
-    Some(match find(attr.nested(), data::VERDICT_CODE)?.u32_be()?.cast_signed() {
-        0 => Verdict::Drop,
-        1 => Verdict::Accept,
-        -1 => Verdict::Continue,
-        -3 => Verdict::Jump(chain()?),
-        -4 => Verdict::Goto(chain()?),
-        -5 => Verdict::Return,
-        _ => return None,
-    })
 }
 
 #[cfg(test)]

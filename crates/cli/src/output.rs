@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::io::Write as _;
 
 use anstyle::{AnsiColor, Style};
+use serde::Serialize;
 
 use crate::failure::Failure;
 
@@ -39,6 +40,11 @@ pub(crate) fn warning(text: &str) {
     if !advice.is_empty() {
         hint(advice);
     }
+}
+
+/// What is told to programs, over several lines.
+pub(crate) fn json(value: &impl Serialize) -> Result<(), Failure> {
+    line(serde_json::to_string_pretty(value).expect("reports are made of names, numbers and texts"))
 }
 
 /// Something said beside the result.

@@ -152,7 +152,7 @@ impl Explain {
             Format::Json => {
                 let mut value = serde_json::to_value(explained).expect("names, numbers and texts are JSON");
                 value["probe"] = serde_json::to_value(probed).expect("names, numbers and texts are JSON");
-                output::line(serde_json::to_string_pretty(&value).expect("it is JSON already"))?;
+                output::json(&value)?;
             }
         }
         Ok(code(probed.verdict))
@@ -163,11 +163,7 @@ impl Explain {
             Format::Text => {
                 output::coloured(&ladder(explained, None, &name(&self.from), to, global.verbose))?
             }
-            Format::Json => {
-                let text =
-                    serde_json::to_string_pretty(explained).expect("names, numbers and texts are JSON");
-                output::line(text)?;
-            }
+            Format::Json => output::json(explained)?,
         }
         Ok(code(explained.verdict))
     }

@@ -84,9 +84,7 @@ impl Reach {
     fn show(&self, found: &impl Serialize, text: impl FnOnce() -> String) -> Result<(), Failure> {
         match self.format {
             Format::Text => output::coloured(&text()),
-            Format::Json => {
-                output::line(serde_json::to_string_pretty(found).expect("names and texts are JSON"))
-            }
+            Format::Json => output::json(found),
         }
     }
 

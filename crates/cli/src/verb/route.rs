@@ -54,10 +54,7 @@ impl Route {
                 text.push_str(&format!("$ {}\n", lesson.command));
                 output::print(&text)?;
             }
-            Format::Json => {
-                let text = serde_json::to_string_pretty(&lesson).expect("names and texts are JSON");
-                output::line(text)?;
-            }
+            Format::Json => output::json(&lesson)?,
         }
         Ok(if lesson.found { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }

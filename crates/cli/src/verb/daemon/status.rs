@@ -41,10 +41,7 @@ impl Status {
         let status = answer.status.unwrap_or_default();
         match self.format {
             Format::Text => output::print(&text(&status))?,
-            Format::Json => {
-                let text = serde_json::to_string_pretty(&status).expect("JSON has no keys but strings");
-                output::line(text)?;
-            }
+            Format::Json => output::json(&status)?,
         }
         Ok(ExitCode::SUCCESS)
     }

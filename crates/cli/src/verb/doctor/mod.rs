@@ -110,8 +110,7 @@ impl Doctor {
                     unread: &read.unread,
                     treated: &treated,
                 };
-                let text = serde_json::to_string_pretty(&report).expect("names, numbers and texts are JSON");
-                output::line(text)?;
+                output::json(&report)?;
             }
         }
         Ok(ExitCode::from(match doctor::worst(&found) {

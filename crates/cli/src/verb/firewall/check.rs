@@ -33,10 +33,7 @@ impl Check {
         let findings = global.session()?.foreign_firewalls()?;
         match self.format {
             Format::Text => output::print(&text(&findings))?,
-            Format::Json => {
-                let text = serde_json::to_string_pretty(&findings).expect("findings are text and numbers");
-                output::line(text)?;
-            }
+            Format::Json => output::json(&findings)?,
         }
         let blocks = findings.iter().any(|finding| finding.severity == Severity::Blocks);
         Ok(if blocks { ExitCode::FAILURE } else { ExitCode::SUCCESS })

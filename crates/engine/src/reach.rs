@@ -1,6 +1,6 @@
 //! Who reaches whom: what each could ask of each other, asked of a picture of the host.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use pontoon_explain::path::{Verdict, explain};
@@ -57,11 +57,12 @@ impl Reach {
     pub fn of(snapshot: &Snapshot, wanted: &[String]) -> Result<Self, QuestionError> {
         let mut ends = chosen(snapshot, wanted)?;
         ends.extend([End { who: Who::Host, at: Some(0) }, End { who: Who::Outside, at: None }]);
+        let asked: Vec<Vec<Asked>> = ends.iter().map(|end| asked_of(snapshot, end)).collect();
         let mut passages = Vec::new();
         for from in &ends {
-            for to in ends.iter().filter(|to| to.who != from.who) {
-                for asked in asked_of(snapshot, to) {
-                    let verdict = verdict(snapshot, from, to, &asked);
+            for (to, asked) in ends.iter().zip(&asked).filter(|(to, _)| to.who != from.who) {
+                for asked in asked {
+                    let verdict = verdict(snapshot, from, to, asked);
                     let what = asked.to_string();
                     passages.push(Passage { from: from.name(), to: to.name(), what, verdict });
                 }
@@ -70,30 +71,31 @@ impl Reach {
         Ok(Self { names: ends.iter().map(End::name).collect(), passages })
     }
 
-    /// The ways from one to another.
-    pub fn between(&self, from: &str, to: &str) -> impl Iterator<Item = &Passage> {
-        self.passages.iter().filter(move |passage| passage.from == from && passage.to == to)
-    }
-
     /// What is otherwise than it was before: ways that appeared, went, or can no longer be told.
     pub fn since(&self, before: &Self) -> Vec<Change> {
-        let key = |passage: &Passage| (passage.from.clone(), passage.to.clone(), passage.what.clone());
-        let find = |reach: &Self, wanted: &(String, String, String)| {
-            let found = reach.passages.iter().find(|passage| key(passage) == *wanted);
-            found.map(|passage| passage.verdict)
-        };
+        let (was, is) = (before.verdicts(), self.verdicts());
         let mut seen = BTreeSet::new();
-        let all = before.passages.iter().chain(&self.passages).map(key);
         let mut changes = Vec::new();
-        for one in all.filter(|key| seen.insert(key.clone())) {
-            let (before, now) = (find(before, &one), find(self, &one));
+        for key in before.passages.iter().chain(&self.passages).map(Passage::key) {
+            let (before, now) = (was.get(&key).copied(), is.get(&key).copied());
             // Where nobody listens and nobody did, nothing passes either way.
-            if before.unwrap_or(Verdict::Unreachable) != now.unwrap_or(Verdict::Unreachable) {
-                let (from, to, what) = one;
+            let differs = before.unwrap_or(Verdict::Unreachable) != now.unwrap_or(Verdict::Unreachable);
+            if differs && seen.insert(key) {
+                let [from, to, what] = key.map(str::to_owned);
                 changes.push(Change { from, to, what, before, now });
             }
         }
         changes
+    }
+
+    fn verdicts(&self) -> BTreeMap<[&str; 3], Verdict> {
+        self.passages.iter().map(|passage| (passage.key(), passage.verdict)).collect()
+    }
+}
+
+impl Passage {
+    fn key(&self) -> [&str; 3] {
+        [&self.from, &self.to, &self.what]
     }
 }
 

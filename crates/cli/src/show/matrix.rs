@@ -1,5 +1,7 @@
 //! Who reaches whom, as a table, or as a list where that is too wide.
 
+use std::collections::BTreeMap;
+
 use anstyle::{AnsiColor, Style};
 use pontoon_engine::explain::Verdict;
 use pontoon_engine::reach::{Change, Reach};
@@ -16,23 +18,30 @@ const UNSURE: Style = AnsiColor::Yellow.on_default();
 
 /// All ways that pass, or may.
 pub(crate) fn ways(reach: &Reach) -> String {
+    let cells = cells(reach);
+    let cell = |from: &String, to: &String| match cells.get(&[from, to]) {
+        _ if from == to => String::new(),
+        Some(words) => words.join(" "),
+        None => NONE.to_owned(),
+    };
+    let names = &reach.names;
     let rows: Vec<Vec<String>> =
-        reach.names.iter().map(|from| reach.names.iter().map(|to| cell(reach, from, to)).collect()).collect();
-    table(&reach.names, &rows).unwrap_or_else(|| list(&reach.names, &rows))
+        names.iter().map(|from| names.iter().map(|to| cell(from, to)).collect()).collect();
+    table(names, &rows).unwrap_or_else(|| list(names, &rows))
 }
 
-/// `ping 80/tcp 53/udp?`: what passes, and with a question mark what cannot be told.
-fn cell(reach: &Reach, from: &str, to: &str) -> String {
-    if from == to {
-        return String::new();
+/// `ping 80/tcp 53/udp?` for each pair: what passes, and with a question mark what cannot be told.
+fn cells(reach: &Reach) -> BTreeMap<[&String; 2], Vec<String>> {
+    let mut cells: BTreeMap<[&String; 2], Vec<String>> = BTreeMap::new();
+    for passage in &reach.passages {
+        let word = match passage.verdict {
+            Verdict::Reachable => passage.what.clone(),
+            Verdict::Unknown => format!("{}?", passage.what),
+            Verdict::Unreachable => continue,
+        };
+        cells.entry([&passage.from, &passage.to]).or_default().push(word);
     }
-    let words = reach.between(from, to).filter_map(|passage| match passage.verdict {
-        Verdict::Reachable => Some(passage.what.clone()),
-        Verdict::Unknown => Some(format!("{}?", passage.what)),
-        Verdict::Unreachable => None,
-    });
-    let words: Vec<String> = words.collect();
-    if words.is_empty() { NONE.to_owned() } else { words.join(" ") }
+    cells
 }
 
 /// `None` if it is too wide.

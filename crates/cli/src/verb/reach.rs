@@ -94,7 +94,11 @@ impl Reach {
             return Ok((load(path)?, self.containers.iter().map(ContainerRef::to_string).collect()));
         }
         let reader = global.reader()?;
-        Ok(snapshot::take(&reader, &self.containers, &restore(global))?)
+        let restore = restore(global);
+        Ok(match self.containers.is_empty() {
+            true => snapshot::everything(&reader, &[], &restore)?,
+            false => snapshot::take(&reader, &self.containers, &restore)?,
+        })
     }
 }
 

@@ -24,6 +24,26 @@ fn killed(pontoon: &Pontoon<'_>, words: &str, at: u32) -> Output {
     pontoon.command(words).env("PONTOON_TEST_KILL_AT", at.to_string()).output().expect("it starts")
 }
 
+/// Kills a command at each of its checkpoints in turn, until it gets to its end; says how many there are. `ready` comes
+/// before each time, `check` after it.
+fn at_each_checkpoint(
+    pontoon: &Pontoon<'_>,
+    words: &str,
+    mut ready: impl FnMut(u32),
+    mut check: impl FnMut(u32),
+) -> u32 {
+    let mut at = 0;
+    loop {
+        ready(at);
+        let output = killed(pontoon, words, at);
+        check(at);
+        if output.status.success() {
+            return at;
+        }
+        at += 1;
+    }
+}
+
 /// All services run, each once, and `up` has nothing to do for them.
 #[track_caller]
 fn runs_once(host: &Host, pontoon: &Pontoon<'_>, at: u32) {
@@ -59,37 +79,25 @@ sandboxed! {
         up(&pontoon);
         pontoon.run("down");
         let before = state(&host);
-        let mut at = 0;
-        loop {
-            let output = killed(&pontoon, "up -d", at);
+        let at = at_each_checkpoint(&pontoon, "up -d", |_| (), |at| {
             runs_once(&host, &pontoon, at);
             taken_down(&pontoon, "down", at);
             becomes_as_before(&host, &before);
-            if output.status.success() {
-                break;
-            }
-            at += 1;
-        }
+        });
         assert!(at > 15, "{at}");
     }
 
     fn an_up_killed_among_its_containers_is_finished_by_the_next(host: Host) {
         let pontoon = Pontoon::on(&host);
         file(SHOP);
-        let mut at = 0;
         // The networks are there, so the first to count are the keepers.
         up(&pontoon);
         let networks = pontoon.run("network ls -q");
-        loop {
+        let ready = |at| {
             taken_down(&pontoon, "down web db", at);
             assert_eq!(pontoon.run("network ls -q"), networks);
-            let output = killed(&pontoon, "up -d", at);
-            runs_once(&host, &pontoon, at);
-            if output.status.success() {
-                break;
-            }
-            at += 1;
-        }
+        };
+        let at = at_each_checkpoint(&pontoon, "up -d", ready, |at| runs_once(&host, &pontoon, at));
         assert!(at > 8, "{at}");
         taken_down(&pontoon, "down", at);
     }
@@ -99,24 +107,21 @@ sandboxed! {
         file(SHOP);
         up(&pontoon);
         let running = pids(&pontoon);
-        let (mut at, mut there) = (0, false);
-        loop {
+        let there = std::cell::Cell::new(false);
+        let ready = |_| {
             // Forth and back: addresses, ports, a network, and a cable's end.
             let pairs = [("10.60.0.", "10.61.0."), ("8080:80", "8081:81"), ("[back, front]", "[front, back]")];
-            let pairs = pairs.map(|(one, two)| if there { (two, one) } else { (one, two) });
+            let pairs = pairs.map(|(one, two)| if there.get() { (two, one) } else { (one, two) });
             edit(&pairs);
-            there = !there;
-            let output = killed(&pontoon, "up -d", at);
+            there.set(!there.get());
+        };
+        let at = at_each_checkpoint(&pontoon, "up -d", ready, |at| {
             assert!(pontoon.attempt("up -d").status.success(), "killed at {at}");
             is_as_wanted(&pontoon);
-            let address = if there { "10.61.0.10" } else { "10.60.0.10" };
+            let address = if there.get() { "10.61.0.10" } else { "10.60.0.10" };
             assert!(host.pings("shop-web-1", address), "killed at {at}");
             assert_eq!(pids(&pontoon), running, "killed at {at}");
-            if output.status.success() {
-                break;
-            }
-            at += 1;
-        }
+        });
         assert!(at > 15, "{at}");
         pontoon.run("down");
     }
@@ -127,18 +132,11 @@ sandboxed! {
         up(&pontoon);
         pontoon.run("down");
         let before = state(&host);
-        let mut at = 0;
-        loop {
-            up(&pontoon);
-            let output = killed(&pontoon, "down", at);
+        let at = at_each_checkpoint(&pontoon, "down", |_| drop(up(&pontoon)), |at| {
             taken_down(&pontoon, "down", at);
             becomes_as_before(&host, &before);
             assert!(!host.try_sh("pgrep -x -f 'sleep 4711'").status.success(), "killed at {at}");
-            if output.status.success() {
-                break;
-            }
-            at += 1;
-        }
+        });
         assert!(at > 5, "{at}");
     }
 

@@ -108,7 +108,7 @@ sandboxed! {
         for (words, why) in [
             ("reach --from /run/here.json nobody", "`nobody` is not in this picture of a host"),
             ("reach --from /run/nothing.json", "/run/nothing.json"),
-            ("reach --against /etc/passwd", "is not what"),
+            ("reach --against /etc/passwd", "/etc/passwd: it is not what"),
             ("reach nobody", "`nobody`"),
         ] {
             let (code, said) = pontoon.fail(words);

@@ -8,10 +8,11 @@ use clap::{Args, ValueEnum};
 use pontoon_engine::explain::{self, Carries, Explanation, From, Verdict, Who};
 use pontoon_engine::probe::{self, ProbeError, Probed};
 use pontoon_engine::snapshot;
-use pontoon_model::ContainerRef;
+use pontoon_model::diagnose::with_causes;
 use pontoon_model::observed::snapshot::Snapshot;
 use pontoon_model::publish::Protocol;
 use pontoon_model::shell::quote;
+use pontoon_model::{ContainerRef, Diagnose as _};
 
 use crate::failure::Failure;
 use crate::global::Global;
@@ -241,7 +242,10 @@ pub(crate) fn save(path: &Path, snapshot: &Snapshot) -> Result<(), Failure> {
 pub(crate) fn load(path: &Path) -> Result<Snapshot, Failure> {
     let text = fs::read_to_string(path);
     let text = text.map_err(|error| Failure::io(format!("could not read {}", path.display()), &error))?;
-    Ok(Snapshot::from_json(&text)?)
+    Snapshot::from_json(&text).map_err(|error| {
+        let failure = Failure::new(format!("{}: {}", path.display(), with_causes(&error)));
+        error.hint().into_iter().fold(failure, Failure::with_hint)
+    })
 }
 
 /// The command that puts back what is this instance's.
